@@ -1,0 +1,110 @@
+"""Tiefblick's one entrance. Needs Python 3.11+ and Node 20+; everything else is set up on first use.
+
+    python3 build.py serve               build the site if needed and serve it on this machine
+    python3 build.py convert PHOTO...    make 3D photos on the command line (convert --help tells more)
+    python3 build.py build               make dist/, a static site for any host
+    python3 build.py test [-- PYTEST]    set up all that the tests need and run them
+    python3 build.py bench               time each stage, here and in the browser
+    python3 build.py clean               remove what this made (not the cache shared between clones)
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("Tiefblick needs Python 3.11 or newer.")
+
+from builder import parts, site
+from builder.common import DIST, NODE_MODULES, ROOT, WORK, Failure, say, venv_python
+from builder.server import Server
+
+
+def serve(port: int, isolated: bool) -> int:
+    site.build()
+    try:
+        server = Server(DIST, port, isolated=isolated)
+    except OSError as error:
+        raise Failure(f"Port {port} cannot be used ({error.strerror}): choose another with --port.") from error
+    say(f"Tiefblick is at {server.address} (Ctrl-C ends it)")
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        server.server_close()
+    return 0
+
+
+def build() -> int:
+    site.build()
+    size = sum(path.stat().st_size for path in DIST.rglob("*") if path.is_file())
+    say(f"dist/ is ready: {size / 1e6:.1f} MB")
+    return 0
+
+
+def convert(arguments: list[str]) -> int:
+    parts.python_parts("run")
+    return _python("-m", "app.cli", *arguments)
+
+
+def test(arguments: list[str]) -> int:
+    """ruff, then pytest with every ring; the status is that of the first that fails."""
+    parts.python_parts("run", "test")
+    parts.chromium()
+    site.build()
+    checks = (("-m", "ruff", "check", "."), ("-m", "ruff", "format", "--check", "."), ("-m", "pytest", *arguments))
+    return next((status for check in checks if (status := _python(*check))), 0)
+
+
+def bench(arguments: list[str]) -> int:
+    parts.python_parts("run", "test")
+    parts.chromium()
+    site.build()
+    return _python("-m", "tests.bench", *arguments)
+
+
+def clean() -> int:
+    for folder in (DIST, WORK, NODE_MODULES, ROOT / ".venv"):
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _python(*arguments: str) -> int:
+    """Run the project's own interpreter where the person stands, so that paths mean what they typed."""
+    # The project's folder goes first on the path: `-m app.cli` works from any folder.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([venv_python(), *arguments], env=environment).returncode
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serving = commands.add_parser("serve", help="build the site if needed and serve it")
+    serving.add_argument("--port", type=int, default=8000)
+    serving.add_argument("--no-isolation", action="store_true", help="leave the isolation to the service worker")
+    for name in ("build", "clean"):
+        commands.add_parser(name)
+    for name in ("convert", "test", "bench"):
+        commands.add_parser(name, add_help=False)
+    options, rest = parser.parse_known_args(arguments)
+    options.rest = [argument for argument in rest if argument != "--"]
+    return options
+
+
+def main(arguments: list[str]) -> int:
+    options = parse(arguments)
+    if options.command == "serve":
+        return serve(options.port, not options.no_isolation)
+    if options.command in ("build", "clean"):
+        return {"build": build, "clean": clean}[options.command]()
+    return {"convert": convert, "test": test, "bench": bench}[options.command](options.rest)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Failure as failure:
+        sys.exit(str(failure))
+    except KeyboardInterrupt:
+        sys.exit(130)

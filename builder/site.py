@@ -1,0 +1,111 @@
+"""`dist/`: a plain static site for any host and any subfolder. Nothing in it asks another host for anything.
+
+    index.html  pyscript.toml  sw.js    the page, its worker's configuration, the service worker
+    app/  models/                       the pipeline's Python files and the networks, as they are
+    static/                             scripts, bundled by esbuild; styles, icons, samples as they are
+    pyscript/  pyodide/  ort/           PyScript, Python with numpy, scipy and pillow, ONNX Runtime Web
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from . import slim, wheels
+from .common import DIST, NODE_MODULES, ROOT, WORK, Failure, digest, once, run, step
+from .parts import npm_parts
+
+SOURCES = ("index.html", "pyscript.toml", "app", "models", "static", "builder", "package-lock.json")
+SERVICE_WORKER = "static/sw.js"
+VERSION_MARK = "__VERSION__"  # in sw.js: a new version of anything makes a new service worker
+PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
+# PyScript without its editor, terminal and game parts. Its chunks carry hashes in their names.
+PYSCRIPT_FILES = ("core*", "deprecations-manager*", "donkey*", "error*", "pyodide_graph*", "toml*", "zip*")
+ORT_FILES = (
+    "ort.wasm.min.mjs",  # the default: WASM with or without threads
+    "ort-wasm-simd-threaded.mjs",
+    "ort-wasm-simd-threaded.wasm",
+    "ort.webgpu.min.mjs",
+    "ort-wasm-simd-threaded.asyncify.mjs",
+    "ort-wasm-simd-threaded.asyncify.wasm",
+    "ort.webgl.min.mjs",
+)
+EXTERNAL = ("../ort/*", "../pyodide/*", "../pyscript/*")  # imported at run time from where dist/ has them
+
+
+def build() -> None:
+    """Make `dist/` if anything that it is made from has changed."""
+    npm_parts()
+    sources = [ROOT / name for name in SOURCES]
+    missing = [path.name for path in sources if not path.exists()]
+    if missing:
+        raise Failure(f"The site cannot be built without {', '.join(missing)}.")
+    once("dist", digest(*sources), _build, DIST)
+
+
+def _build() -> None:
+    parts = slim.slimmed(wheels.fetch())
+    with step("Building dist/"):
+        site = WORK / "dist"
+        shutil.rmtree(site, ignore_errors=True)
+        site.mkdir(parents=True)
+        _copy_own_files(site)
+        _copy_runtimes(site)
+        _copy_wheels(site / "pyodide", parts)
+        _bundle_scripts(site / "static")
+        _add_service_worker(site)
+        shutil.rmtree(DIST, ignore_errors=True)
+        site.rename(DIST)
+
+
+def _copy_own_files(site: Path) -> None:
+    for name in ("index.html", "pyscript.toml"):
+        shutil.copy(ROOT / name, site / name)
+    ignore = shutil.ignore_patterns("__pycache__", "*.js")
+    for name in ("app", "models", "static"):
+        shutil.copytree(ROOT / name, site / name, ignore=ignore)
+
+
+def _copy_runtimes(site: Path) -> None:
+    _copy(NODE_MODULES / "pyodide", site / "pyodide", PYODIDE_FILES)
+    _copy(NODE_MODULES / "onnxruntime-web" / "dist", site / "ort", ORT_FILES)
+    _copy(NODE_MODULES / "@pyscript" / "core" / "dist", site / "pyscript", PYSCRIPT_FILES)
+
+
+def _copy(source: Path, target: Path, patterns: tuple[str, ...]) -> None:
+    target.mkdir(exist_ok=True)
+    for pattern in patterns:
+        found = [path for path in source.glob(pattern) if path.suffix != ".map"]
+        if not found:
+            raise Failure(f"The installed package has no {pattern}: does package-lock.json name another version?")
+        for path in found:
+            shutil.copy(path, target / path.name)
+
+
+def _copy_wheels(target: Path, parts: dict[str, Path]) -> None:
+    """The wheels, and a lock file that names them alone, with the sha256 of what is shipped."""
+    lock = wheels.pyodide_lock()
+    lock["packages"] = {name: lock["packages"][name] for name in parts}
+    for name, path in parts.items():
+        shutil.copy(path, target / path.name)
+        lock["packages"][name] |= {"file_name": path.name, "sha256": wheels.sha256(path)}
+    (target / "pyodide-lock.json").write_text(json.dumps(lock))
+
+
+def _bundle_scripts(target: Path) -> None:
+    """Every script of static/ keeps its name; what they share goes into chunks."""
+    scripts = sorted(path for path in (ROOT / "static").glob("*.js") if path != ROOT / SERVICE_WORKER)
+    esbuild = ["node", NODE_MODULES / "esbuild" / "bin" / "esbuild", *scripts, f"--outdir={target}"]
+    flags = ["--bundle", "--splitting", "--format=esm", "--minify", "--target=es2022", "--log-level=warning"]
+    externals = [f"--external:{pattern}" for pattern in EXTERNAL]
+    run([*esbuild, *flags, *externals, "--legal-comments=eof"], "esbuild could not bundle static/.", cwd=ROOT)
+
+
+def _add_service_worker(site: Path) -> None:
+    source = (ROOT / SERVICE_WORKER).read_text(encoding="utf-8")
+    version = digest_of_site(site)
+    (site / "sw.js").write_text(source.replace(VERSION_MARK, version), encoding="utf-8")
+
+
+def digest_of_site(site: Path) -> str:
+    """Short content hash of everything in the site."""
+    return digest(site)[:16]
