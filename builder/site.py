@@ -3,7 +3,7 @@
     index.html  pyscript.toml  sw.js    the page, its worker's configuration, the service worker
     app/  models/                       the pipeline's Python files and the networks, as they are
     static/                             scripts, bundled by esbuild; styles, icons, samples as they are
-    pyscript/  pyodide/  ort/           PyScript, Python with numpy, scipy and pillow, ONNX Runtime Web
+    vendor/pyscript/  pyodide/  ort/    PyScript, Python with numpy, scipy and pillow, ONNX Runtime Web
 """
 
 import json
@@ -17,6 +17,7 @@ from .parts import npm_parts
 SOURCES = ("index.html", "pyscript.toml", "app", "models", "static", "builder", "package-lock.json")
 SERVICE_WORKER = "static/sw.js"
 VERSION_MARK = "__VERSION__"  # in sw.js: a new version of anything makes a new service worker
+OWN_FOLDERS = {"app": (), "models": ("*.py", "*.md"), "static": ("*.js",)}  # and what of each is not for the page
 PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 # PyScript without its editor, terminal and game parts. Its chunks carry hashes in their names.
 PYSCRIPT_FILES = ("core*", "deprecations-manager*", "donkey*", "error*", "pyodide_graph*", "toml*", "zip*")
@@ -29,7 +30,7 @@ ORT_FILES = (
     "ort-wasm-simd-threaded.asyncify.wasm",
     "ort.webgl.min.mjs",
 )
-EXTERNAL = ("../ort/*", "../pyodide/*", "../pyscript/*")  # imported at run time from where dist/ has them
+EXTERNAL = ("../vendor/*",)  # imported at run time from where dist/ has it
 
 
 def build() -> None:
@@ -50,7 +51,7 @@ def _build() -> None:
         site.mkdir(parents=True)
         _copy_own_files(site)
         _copy_runtimes(site)
-        _copy_wheels(site / "pyodide", parts)
+        _copy_wheels(site / "vendor" / "pyodide", parts)
         _bundle_scripts(site / "static")
         _add_service_worker(site)
         shutil.rmtree(DIST, ignore_errors=True)
@@ -60,19 +61,19 @@ def _build() -> None:
 def _copy_own_files(site: Path) -> None:
     for name in ("index.html", "pyscript.toml"):
         shutil.copy(ROOT / name, site / name)
-    ignore = shutil.ignore_patterns("__pycache__", "*.js")
-    for name in ("app", "models", "static"):
-        shutil.copytree(ROOT / name, site / name, ignore=ignore)
+    for name, without in OWN_FOLDERS.items():
+        shutil.copytree(ROOT / name, site / name, ignore=shutil.ignore_patterns("__pycache__", *without))
 
 
 def _copy_runtimes(site: Path) -> None:
-    _copy(NODE_MODULES / "pyodide", site / "pyodide", PYODIDE_FILES)
-    _copy(NODE_MODULES / "onnxruntime-web" / "dist", site / "ort", ORT_FILES)
-    _copy(NODE_MODULES / "@pyscript" / "core" / "dist", site / "pyscript", PYSCRIPT_FILES)
+    vendor = site / "vendor"
+    _copy(NODE_MODULES / "pyodide", vendor / "pyodide", PYODIDE_FILES)
+    _copy(NODE_MODULES / "onnxruntime-web" / "dist", vendor / "ort", ORT_FILES)
+    _copy(NODE_MODULES / "@pyscript" / "core" / "dist", vendor / "pyscript", PYSCRIPT_FILES)
 
 
 def _copy(source: Path, target: Path, patterns: tuple[str, ...]) -> None:
-    target.mkdir(exist_ok=True)
+    target.mkdir(parents=True)
     for pattern in patterns:
         found = [path for path in source.glob(pattern) if path.suffix != ".map"]
         if not found:
