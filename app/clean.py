@@ -1,0 +1,237 @@
+"""Cleaning: a soft disparity map at network resolution becomes a sharp one on the lattice.
+
+A network smears a depth edge over several pixels, and a smeared edge becomes a rubber sheet. Four steps:
+
+0. `sharpen`: a shock filter (Kramer and Bruckner 1975; Osher and Rudin 1990) turns long, steep ramps into steps. The
+   median of step 1 sees an edge only where neighbours differ by tau; a small network spreads a step over ten pixels and
+   more, where no two neighbours do. A slanted plane has no curvature and stays as it is; a map with sharp edges has
+   nothing left to sharpen.
+1. `choose_side`: a weighted median in which pixels that lie on the smear have no vote, so that every pixel takes the
+   value of one side or the other (Kopf et al. 2020, section 4.2).
+2. `merge_small`: components too small to be a surface join the neighbour with which they share the longer border.
+3. `upsample`: joint bilateral upsampling (Kopf et al. 2007) guided by the photo, so that depth edges sit on colour
+   edges. Where a window holds two surfaces the vote is taken between them and only the winner is averaged: the plain
+   bilateral mean would smear again what step 1 made sharp.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+TAU = 0.05  # normalised disparity; neighbours that differ by more lie on different surfaces (section 4.2)
+
+
+@dataclass(frozen=True)
+class CleanOptions:
+    """tau: discontinuity threshold, normalised disparity.
+    radius: of the median's window; 2 is the 5x5 of section 4.2.
+    sigma: of the median's Gaussian of disparity difference (section 4.2).
+    passes: of the median; a smear of 2 * radius pixels on either side of an edge needs two.
+    min_component: in pixels at network resolution (section 4.2).
+    upsample_radius: in network pixels, the window in which two surfaces compete for a lattice pixel.
+    sigma_space: in network pixels.
+    sigma_colour: of the guide, in 0..255; small enough that JPEG noise does not vote, edges of low contrast still do.
+    """
+
+    tau: float = TAU
+    ramp_weak: float = 0.010
+    ramp_strong: float = 0.020
+    ramp_scale: float = 2.0
+    ramp_steps: int = 8
+    curvature_scale: float = 1.5
+    curvature_noise: float = 0.001
+    radius: int = 2
+    sigma: float = 0.2
+    passes: int = 3
+    min_component: int = 20
+    upsample_radius: int = 2
+    sigma_space: float = 1.2
+    sigma_colour: float = 14.0
+
+
+def clean(disparity: np.ndarray, guide: np.ndarray, options: CleanOptions = CleanOptions()) -> np.ndarray:
+    """Sharpen and upsample a disparity map to the lattice.
+
+    disparity: (h, w) float32 in [0, 1], 1 = near, at network resolution (or any other, up to the lattice's).
+    guide: (H, W, 3) uint8, the photo on the lattice.
+    Returns (H, W) float32.
+    """
+    disparity = sharpen(disparity, options)
+    for _ in range(options.passes):
+        disparity = choose_side(disparity, options)
+    disparity = merge_small(disparity, options.min_component, options.tau)
+    lattice = upsample(disparity, guide, options)
+    scale = guide.shape[0] * guide.shape[1] / disparity.size
+    return merge_small(lattice, round(options.min_component * max(scale, 1)), options.tau)
+
+
+def _window(image: np.ndarray, radius: int) -> list[np.ndarray]:
+    """Views of the edge-padded image shifted by every offset of a square window, row by row."""
+    height, width = image.shape[:2]
+    pad = [(radius, radius)] * 2 + [(0, 0)] * (image.ndim - 2)
+    padded = np.pad(image, pad, mode="edge")
+    offsets = range(2 * radius + 1)
+    return [padded[dy : dy + height, dx : dx + width] for dy in offsets for dx in offsets]
+
+
+def discontinuities(disparity: np.ndarray, tau: float = TAU) -> np.ndarray:
+    """(H, W) bool: pixels that differ from one of their four neighbours by more than tau."""
+    edge = np.zeros(disparity.shape, bool)
+    for axis in (0, 1):
+        jump = np.abs(np.diff(disparity, axis=axis)) > tau
+        before, after = [slice(None)] * 2, [slice(None)] * 2
+        before[axis], after[axis] = slice(None, -1), slice(1, None)
+        edge[tuple(before)] |= jump
+        edge[tuple(after)] |= jump
+    return edge
+
+
+def _steep_ramps(disparity: np.ndarray, options: CleanOptions) -> np.ndarray:
+    """(h, w) float32 in [0, 1]: how much the shock filter may act, 1 around long steep ramps, softly 0 elsewhere."""
+    steepness = ndimage.gaussian_gradient_magnitude(disparity, options.ramp_scale)
+    ramps, count = ndimage.label(steepness > options.ramp_weak, np.ones((3, 3)))
+    strong = np.zeros(count + 1, bool)
+    strong[ramps[steepness > options.ramp_strong]] = True
+    strong[0] = False  # label 0 is what is not steep
+    if not strong.any():
+        return np.zeros(disparity.shape, np.float32)
+    around = ndimage.maximum_filter(strong[ramps], 2 * round(2 * options.ramp_scale) + 1)
+    return ndimage.uniform_filter(around.astype(np.float32), 3)
+
+
+def sharpen(disparity: np.ndarray, options: CleanOptions = CleanOptions()) -> np.ndarray:
+    """Shock filter on long steep ramps, (h, w) to (h, w): each pixel moves towards the highest or the lowest of its
+    3x3 neighbours, whichever side of the ramp's inflection it is on."""
+    allowed = _steep_ramps(disparity, options)
+    if not allowed.any():
+        return disparity
+    for _ in range(options.ramp_steps):
+        laplacian = ndimage.gaussian_laplace(disparity, options.curvature_scale) * options.curvature_scale**2
+        target = np.where(laplacian < 0, ndimage.maximum_filter(disparity, 3), ndimage.minimum_filter(disparity, 3))
+        certainty = np.clip(np.abs(laplacian) / options.curvature_noise / 2 - 0.5, 0, 1) * allowed
+        disparity = disparity + (target - disparity) * certainty
+    return disparity.astype(np.float32)
+
+
+def choose_side(disparity: np.ndarray, options: CleanOptions = CleanOptions()) -> np.ndarray:
+    """One pass of the edge-choosing weighted median, (h, w) to (h, w).
+
+    Only pixels on a discontinuity change: elsewhere the median of a smooth window is the value itself, and the sort
+    that a median needs is the dear part. A pixel whose whole window is smear keeps its value for the next pass.
+    """
+    edge = discontinuities(disparity, options.tau)
+    rows, columns = np.nonzero(edge)
+    if not len(rows):
+        return disparity
+    centre = disparity[rows, columns]
+    values = np.stack([view[rows, columns] for view in _window(disparity, options.radius)])  # (25, K)
+    smear = np.stack([view[rows, columns] for view in _window(edge, options.radius)])
+    weights = np.exp((values - centre) ** 2 / (-2 * options.sigma**2)) * ~smear
+    order = np.argsort(values, axis=0)
+    cumulative = np.cumsum(np.take_along_axis(weights, order, 0), axis=0)
+    middle = np.argmax(cumulative >= cumulative[-1] / 2, axis=0)
+    columns_of_window = np.arange(len(rows))
+    chosen = values[order[middle, columns_of_window], columns_of_window]
+    result = disparity.copy()
+    result[rows, columns] = np.where(cumulative[-1] > 1e-6, chosen, centre)
+    return result
+
+
+def _edges(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pixel indices of the two ends of all horizontal, then all vertical neighbour pairs."""
+    index = np.arange(height * width, dtype=np.int32).reshape(height, width)
+    first = np.concatenate([index[:, :-1].ravel(), index[:-1].ravel()])
+    second = np.concatenate([index[:, 1:].ravel(), index[1:].ravel()])
+    return first, second
+
+
+def merge_small(disparity: np.ndarray, min_size: int, tau: float = TAU) -> np.ndarray:
+    """Give components of fewer than `min_size` pixels to the neighbour with which they share the longer border.
+
+    disparity: (h, w). A component is a set of pixels joined by steps of at most tau. A merged component takes the mean
+    disparity of that neighbour's pixels along the shared border, so it becomes flat: at this size there is no shape
+    worth keeping.
+    """
+    flat = disparity.ravel()
+    first, second = _edges(*disparity.shape)
+    joined = np.abs(flat[first] - flat[second]) <= tau
+    graph = coo_array((np.ones(joined.sum(), np.int8), (first[joined], second[joined])), shape=(flat.size,) * 2)
+    count, label = connected_components(graph, directed=False)
+    small = np.bincount(label, minlength=count) < min_size
+    if not small.any() or small.all():
+        return disparity
+
+    # Every border pair, seen from its small side: (component, neighbour, the neighbour's disparity).
+    border = ~joined
+    ends = np.concatenate([first[border], second[border]]), np.concatenate([second[border], first[border]])
+    ours, theirs = label[ends[0]], label[ends[1]]
+    seen = small[ours] & ~small[theirs]
+    key = ours[seen].astype(np.int64) * count + theirs[seen]
+    pairs, inverse, length = np.unique(key, return_inverse=True, return_counts=True)
+    mean = np.bincount(inverse, weights=flat[ends[1]][seen]) / length
+    # Written in order of border length, so the longest border has the last word.
+    order = np.argsort(length, kind="stable")
+    value = np.full(count, np.nan)
+    value[pairs[order] // count] = mean[order]
+    # A small component enclosed by small ones alone has no large neighbour and stays.
+    merged = value[label]
+    return np.where(np.isnan(merged), flat, merged).astype(np.float32).reshape(disparity.shape)
+
+
+def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bilinear resampling with pixel centres aligned, (h, w[, C]) to (height, width[, C]) float32."""
+    for axis, size in ((0, height), (1, width)):
+        if image.shape[axis] == size:
+            continue
+        at = np.clip((np.arange(size) + 0.5) * image.shape[axis] / size - 0.5, 0, image.shape[axis] - 1)
+        low = np.minimum(at.astype(np.intp), max(image.shape[axis] - 2, 0))
+        high = np.minimum(low + 1, image.shape[axis] - 1)
+        shape = [1] * image.ndim
+        shape[axis] = size
+        share = (at - low).astype(np.float32).reshape(shape)
+        image = np.take(image, low, axis) * (1 - share) + np.take(image, high, axis) * share
+    return np.asarray(image, np.float32)
+
+
+def upsample(disparity: np.ndarray, guide: np.ndarray, options: CleanOptions = CleanOptions()) -> np.ndarray:
+    """Joint bilateral upsampling, (h, w) to the guide's (H, W); see the module's docstring."""
+    height, width = guide.shape[:2]
+    h, w = disparity.shape
+    smooth = resize(disparity, height, width)
+    size = 2 * options.upsample_radius + 1
+    low = ndimage.minimum_filter(disparity, size)
+    high = ndimage.maximum_filter(disparity, size)
+    two_surfaces = ndimage.maximum_filter(discontinuities(disparity, options.tau), size)
+    # Network pixel under each lattice pixel, and where in it (fractions of a network pixel from its centre).
+    row = (np.arange(height) + 0.5) * h / height
+    column = (np.arange(width) + 0.5) * w / width
+    y, x = np.nonzero(two_surfaces[row.astype(np.intp)][:, column.astype(np.intp)])
+    if not len(y):
+        return smooth
+    i, j = row[y].astype(np.intp), column[x].astype(np.intp)
+    dy, dx = (row[y] - i - 0.5).astype(np.float32), (column[x] - j - 0.5).astype(np.float32)
+
+    coarse_guide = resize(guide, h, w)
+    colour = guide[y, x].astype(np.float32)
+    boundary = ((low + high) / 2)[i, j]
+    weight_sum, value_sum = np.zeros((2, 2, len(y)), np.float32)  # [side, pixel]; side 1 = near
+    reach = range(-options.upsample_radius, options.upsample_radius + 1)
+    for oi in reach:
+        for oj in reach:
+            ni, nj = np.clip(i + oi, 0, h - 1), np.clip(j + oj, 0, w - 1)
+            distance = ((oi - dy) ** 2 + (oj - dx) ** 2) / options.sigma_space**2
+            difference = ((coarse_guide[ni, nj] - colour) ** 2).sum(1) / options.sigma_colour**2
+            # The floor keeps a pixel unlike all its neighbours on the side that is closer in space.
+            weight = np.exp(-0.5 * distance) * (np.exp(-0.5 * difference) + 1e-3)
+            value = disparity[ni, nj]
+            near = value > boundary
+            for side, mask in enumerate((~near, near)):
+                weight_sum[side] += weight * mask
+                value_sum[side] += weight * mask * value
+    winner = (weight_sum[1] > weight_sum[0]).astype(np.intp)
+    pick = np.arange(len(y))
+    smooth[y, x] = value_sum[winner, pick] / weight_sum[winner, pick]
+    return smooth

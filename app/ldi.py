@@ -1,0 +1,177 @@
+"""The layered depth image (LDI): zero, one or more pixels at each position of the lattice (Shade et al. 1998).
+
+Unlike a stack of images it knows what is connected: each pixel has at most one neighbour in each of the four cardinal
+directions, and two surfaces that merely lie side by side in the photo are not neighbours (Kopf et al. 2020, section 4.2).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from .clean import TAU
+
+RIGHT, DOWN, LEFT, UP = range(4)  # the columns of `neighbours`; (k + 2) % 4 is the opposite direction
+STEP_X = np.array([1, 0, -1, 0], np.int32)
+STEP_Y = np.array([0, 1, 0, -1], np.int32)
+
+
+def opposite(direction: int) -> int:
+    return (direction + 2) % 4
+
+
+@dataclass
+class LDI:
+    """Struct of arrays over N pixels; the first height * width are the photo's own, in row-major order.
+
+    width, height: of the lattice.
+    x, y: (N,) int32 lattice position.
+    disparity: (N,) float32 in about [0, 1], 1 = near.
+    colour: (N, 3) float32, sRGB values 0..255. Undefined for grown pixels until the fill.
+    neighbours: (N, 4) int32 in the order RIGHT, DOWN, LEFT, UP; -1 = none. Links are symmetric.
+    slot: (N,) uint8, place among the pixels at the same position, 0 = the photo's, front to back.
+    collar: (height * width,) bool, photo pixels whose colour is mixed with that of a nearer surface beside them.
+    """
+
+    width: int
+    height: int
+    x: np.ndarray
+    y: np.ndarray
+    disparity: np.ndarray
+    colour: np.ndarray
+    neighbours: np.ndarray
+    slot: np.ndarray
+    collar: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def photo_pixels(self) -> int:
+        """How many of the pixels, counted from the first, are the photo's own."""
+        return self.width * self.height
+
+    @property
+    def hole(self) -> np.ndarray:
+        """(N,) bool: pixels whose colour the fill must supply: grown ones and the collar."""
+        hole = np.ones(len(self), bool)
+        hole[: self.photo_pixels] = self.collar
+        return hole
+
+    def validate(self) -> None:
+        """Raise AssertionError unless links are symmetric, join adjacent positions, and slots hold one pixel each."""
+        for k in range(4):
+            here = np.nonzero(self.neighbours[:, k] >= 0)[0]
+            there = self.neighbours[here, k]
+            assert (self.neighbours[there, opposite(k)] == here).all(), f"asymmetric links in direction {k}"
+            assert (self.x[there] == self.x[here] + STEP_X[k]).all(), f"link to a position not adjacent in x, {k}"
+            assert (self.y[there] == self.y[here] + STEP_Y[k]).all(), f"link to a position not adjacent in y, {k}"
+        place = (self.slot.astype(np.int64) * self.height + self.y) * self.width + self.x
+        assert len(np.unique(place)) == len(self), "two pixels share a slot"
+
+
+def lift(disparity: np.ndarray, colour: np.ndarray, tau: float = TAU, min_curve: int = 20) -> LDI:
+    """One LDI pixel for each photo pixel, linked to the neighbours that differ by less than tau.
+
+    disparity: (H, W) float32; colour: (H, W, 3) uint8.
+    min_curve: discontinuity curves shorter than this many lattice pixels are left closed (section 4.2 leaves them
+        without growth; an open cut without growth would show as a crack, so the sheet stays whole there).
+    """
+    height, width = disparity.shape
+    right = np.abs(np.diff(disparity, axis=1)) < tau  # (H, W - 1) linked with the right neighbour
+    down = np.abs(np.diff(disparity, axis=0)) < tau
+    right, down = _close_short_cuts(right, down, min_curve)
+    index = np.arange(height * width, dtype=np.int32).reshape(height, width)
+    neighbours = np.full((height, width, 4), -1, np.int32)
+    neighbours[:, :-1, RIGHT] = np.where(right, index[:, 1:], -1)
+    neighbours[:, 1:, LEFT] = np.where(right, index[:, :-1], -1)
+    neighbours[:-1, :, DOWN] = np.where(down, index[1:], -1)
+    neighbours[1:, :, UP] = np.where(down, index[:-1], -1)
+    y, x = np.divmod(index.ravel(), np.int32(width))
+    return LDI(
+        width,
+        height,
+        x,
+        y,
+        disparity.astype(np.float32).ravel(),
+        colour.reshape(-1, 3).astype(np.float32),
+        neighbours.reshape(-1, 4),
+        np.zeros(index.size, np.uint8),
+        np.zeros(index.size, bool),
+    )
+
+
+def _close_short_cuts(right: np.ndarray, down: np.ndarray, min_curve: int) -> tuple[np.ndarray, np.ndarray]:
+    """Link again across cut curves of fewer than `min_curve` pixel edges. A curve is a set of cuts that share corners."""
+    height, width = right.shape[0], down.shape[1]
+    vy, vx = np.nonzero(~right)  # a vertical unit edge between the corners (vy, vx + 1) and (vy + 1, vx + 1)
+    hy, hx = np.nonzero(~down)  # a horizontal one between (hy + 1, hx) and (hy + 1, hx + 1)
+    corners = width + 1
+    start = np.concatenate([vy * corners + vx + 1, (hy + 1) * corners + hx])
+    end = np.concatenate([(vy + 1) * corners + vx + 1, (hy + 1) * corners + hx + 1])
+    if not len(start):
+        return right, down
+    nodes, ends = np.unique(np.concatenate([start, end]), return_inverse=True)
+    first, second = ends[: len(start)], ends[len(start) :]
+    graph = coo_array((np.ones(len(start), np.int8), (first, second)), shape=(len(nodes),) * 2)
+    curve = connected_components(graph, directed=False)[1][first]
+    short = np.bincount(curve)[curve] < min_curve
+    right, down = right.copy(), down.copy()
+    vertical = short[: len(vy)]
+    right[vy[vertical], vx[vertical]] = True
+    down[hy[short[len(vy) :]], hx[short[len(vy) :]]] = True
+    return right, down
+
+
+@dataclass
+class Level:
+    """Pixels of one resolution of an LDI (or of a part of one): x, y (M,) int32; neighbours (M, 4) int32 as in LDI."""
+
+    x: np.ndarray
+    y: np.ndarray
+    neighbours: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def part(ldi: LDI, mask: np.ndarray) -> tuple[Level, np.ndarray]:
+    """The pixels of the mask (N,) bool as a level of their own, and their indices (M,) in the LDI."""
+    chosen = np.nonzero(mask)[0]
+    place = np.full(len(ldi) + 1, -1, np.int32)  # the last entry serves the index -1
+    place[chosen] = np.arange(len(chosen), dtype=np.int32)
+    return Level(ldi.x[chosen], ldi.y[chosen], place[ldi.neighbours[chosen]]), chosen
+
+
+def coarsen(level: Level) -> tuple[Level, np.ndarray]:
+    """Half the resolution: one pixel for each set of connected pixels within a 2x2 cell (Kopf et al. 2020, section 4.3).
+
+    Returns the coarse level and each fine pixel's coarse index (M,) int32.
+    """
+    x, y, neighbours = level.x, level.y, level.neighbours
+    index = np.arange(len(level), dtype=np.int32)
+    within = np.stack([x % 2 == 0, y % 2 == 0, x % 2 == 1, y % 2 == 1], 1) & (neighbours >= 0)  # links inside the cell
+    inner = np.where(within, neighbours, index[:, None])
+    root = index
+    while True:
+        lower = root[inner].min(1)
+        if (lower == root).all():
+            break
+        root = lower
+    roots = np.nonzero(root == index)[0]
+    parent = np.zeros(len(level), np.int32)
+    parent[roots] = np.arange(len(roots), dtype=np.int32)
+    parent = parent[root]
+
+    coarse = np.full((len(roots), 4), -1, np.int32)
+    for k in (RIGHT, DOWN):
+        crossing = np.nonzero((neighbours[:, k] >= 0) & ~within[:, k])[0]
+        first, second = parent[crossing], parent[neighbours[crossing, k]]
+        coarse[first, k] = second  # two fine links may lead to two coarse pixels: the last one counts
+        won = coarse[first, k] == second
+        first, second = first[won], second[won]
+        coarse[second, opposite(k)] = first
+        lost = coarse[second, opposite(k)] != first
+        coarse[first[lost], k] = -1
+    return Level(x[roots] // 2, y[roots] // 2, coarse), parent
