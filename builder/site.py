@@ -1,9 +1,9 @@
 """`dist/`: a plain static site for any host and any subfolder. Nothing in it asks another host for anything.
 
-    index.html  pyscript.toml  sw.js    the page, its worker's configuration, the service worker
-    app/  models/                       the pipeline's Python files and the networks, as they are
-    static/                             scripts, bundled by esbuild; styles, icons, samples as they are
-    vendor/pyscript/  pyodide/  ort/    PyScript, Python with numpy, scipy and pillow, ONNX Runtime Web
+index.html  pyscript.toml  sw.js    the page, its worker's configuration, the service worker
+app/  models/                       the pipeline's Python files and the networks, as they are
+static/                             scripts, bundled by esbuild; styles, icons, samples as they are
+vendor/pyscript/  pyodide/  ort/    PyScript, Python with numpy, scipy and pillow, ONNX Runtime Web
 """
 
 import json
@@ -18,7 +18,7 @@ SOURCES = ("index.html", "pyscript.toml", "app", "models", "static", "builder", 
 SERVICE_WORKER = "static/sw.js"
 VERSION_MARK = "__VERSION__"  # in sw.js: a new version of anything makes a new service worker
 OWN_FOLDERS = {"app": (), "models": ("*.py", "*.md"), "static": ("*.js",)}  # and what of each is not for the page
-PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
+PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm")
 # PyScript without its editor, terminal and game parts. Its chunks carry hashes in their names.
 PYSCRIPT_FILES = ("core*", "deprecations-manager*", "donkey*", "error*", "pyodide_graph*", "toml*", "zip*")
 ORT_FILES = (
@@ -83,12 +83,13 @@ def _copy(source: Path, target: Path, patterns: tuple[str, ...]) -> None:
 
 
 def _copy_wheels(target: Path, parts: dict[str, Path]) -> None:
-    """The wheels, and a lock file that names them alone, with the sha256 of what is shipped."""
+    """The standard library, the wheels, and a lock file that names them alone, with the sha256 of what is shipped."""
     lock = wheels.pyodide_lock()
-    lock["packages"] = {name: lock["packages"][name] for name in parts}
-    for name, path in parts.items():
+    lock["packages"] = {name: lock["packages"][name] for name in wheels.PACKAGES}
+    for path in parts.values():
         shutil.copy(path, target / path.name)
-        lock["packages"][name] |= {"file_name": path.name, "sha256": wheels.sha256(path)}
+    for name, entry in lock["packages"].items():
+        entry["sha256"] = wheels.sha256(parts[name])
     (target / "pyodide-lock.json").write_text(json.dumps(lock))
 
 

@@ -5,7 +5,6 @@ pinned by sha256, so every rule is checked to match: a new version that moves so
 The tests run the core inside Pyodide from these same wheels, which is what says that nothing needed was cut.
 """
 
-import json
 import shutil
 import zipfile
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from .common import NODE_MODULES, ROOT, WORK, Failure, digest, once, run, step
 
 # Kept for everyone's licences: the dist-info folders, wherever they carry LICENSE files.
-NOT_AT_RUN_TIME = ("*.dist-info/RECORD", "**/tests", "**/*.pyi", "**/*.pxd", "**/*.pyx", "**/*.h", "**/*.a", "**/*.c", "**/py.typed")
+NOT_AT_RUN_TIME = "*.dist-info/RECORD **/tests **/*.pyi **/*.pxd **/*.pyx **/*.h **/*.a **/*.c **/py.typed".split()
 
 STUB = '''"""Cut from this build."""
 
@@ -60,22 +59,11 @@ RULES = {
     "scipy": Rules(
         drop=(
             "scipy.libs",
-            *(
-                f"scipy/{name}"
-                for name in (
-                    *("cluster", "constants", "datasets", "differentiate", "fft", "fftpack", "integrate", "interpolate"),
-                    *("io", "misc", "odr", "optimize", "signal", "spatial", "stats"),
-                )
-            ),
-            "scipy/_external/cobyqa",
-            "scipy/_external/pyprima",
-            "scipy/_external/array_api_compat/cupy",
-            "scipy/_external/array_api_compat/dask",
-            "scipy/_external/array_api_compat/torch",
-            "scipy/_lib/_uarray",
-            "scipy/**/_test_*.so",
-            "scipy/ndimage/_ctest*.so",
-            "scipy/ndimage/_cytest*.so",
+            *"scipy/cluster scipy/constants scipy/datasets scipy/differentiate scipy/fft scipy/fftpack".split(),
+            *"scipy/integrate scipy/interpolate scipy/io scipy/misc scipy/odr scipy/optimize scipy/signal".split(),
+            *"scipy/spatial scipy/stats scipy/_external/cobyqa scipy/_external/pyprima scipy/_lib/_uarray".split(),
+            *(f"scipy/_external/array_api_compat/{library}" for library in ("cupy", "dask", "torch")),
+            *"scipy/**/_test_*.so scipy/ndimage/_ctest*.so scipy/ndimage/_cytest*.so".split(),
         ),
         stub=("scipy/linalg", "scipy/special", "scipy/sparse/linalg"),
         patch=(
@@ -93,10 +81,10 @@ RULES = {
     # Compiled, the standard library is larger than its source; without these it is as small as before.
     "stdlib": Rules(
         drop=(
-            *("_pydatetime.py", "_pyio.py", "_pyrepl", "bdb.py", "cProfile.py", "cmd.py", "doctest.py", "ftplib.py"),
-            *("imaplib.py", "mailbox.py", "modulefinder.py", "multiprocessing", "optparse.py", "pdb.py", "plistlib.py"),
-            *("pickletools.py", "poplib.py", "profile.py", "pstats.py", "pyclbr.py", "pydoc.py", "smtplib.py", "sqlite3"),
-            *("statistics.py", "trace.py", "unittest", "webbrowser.py", "wsgiref", "xml/dom", "xml/sax", "xmlrpc"),
+            *"_pydatetime.py _pyio.py _pyrepl bdb.py cProfile.py cmd.py doctest.py ftplib.py imaplib.py".split(),
+            *"mailbox.py modulefinder.py multiprocessing optparse.py pdb.py pickletools.py plistlib.py".split(),
+            *"poplib.py profile.py pstats.py pyclbr.py pydoc.py smtplib.py sqlite3 statistics.py trace.py".split(),
+            *"unittest webbrowser.py wsgiref xml/dom xml/sax xmlrpc".split(),
             # zipfile reads names as cp437.
             *(f"encodings/cp{name}*.py" for name in ("0", "10", "11", "2", "424", "5", "7", "8", "9")),
             *(f"encodings/{name}*.py" for name in ("hp", "iso2022", "iso8859_[2-9]", "koi8", "mac", "ptcp154", "tis")),

@@ -69,7 +69,7 @@ def _sound(path: Path, entry: dict) -> bool:
 
 
 def _take(source, entry: dict, folder: Path) -> bool:
-    """Fetch one wheel from a source into the cache; False, with a sentence, when the source cannot give the right one."""
+    """Fetch one wheel into the cache; False, with a sentence, when this source cannot give the right one."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         path = Path(scratch) / entry["file_name"]
         try:
