@@ -1,11 +1,11 @@
 """Tiefblick's one entrance. Needs Python 3.11+ and Node 20+; everything else is set up on first use.
 
-    python3 build.py serve               build the site if needed and serve it on this machine
-    python3 build.py convert PHOTO...    make 3D photos on the command line (convert --help tells more)
-    python3 build.py build               make dist/, a static site for any host
-    python3 build.py test [-- PYTEST]    set up all that the tests need and run them
-    python3 build.py bench               time each stage, here and in the browser
-    python3 build.py clean               remove what this made (not the cache shared between clones)
+python3 build.py serve               build the site if needed and serve it on this machine
+python3 build.py convert PHOTO...    make 3D photos on the command line (convert --help tells more)
+python3 build.py build               make dist/, a static site for any host
+python3 build.py test [-- PYTEST]    set up all that the tests need and run them
+python3 build.py bench               time each stage, here and in the browser
+python3 build.py clean               remove what this made (not the cache shared between clones)
 """
 
 import argparse
@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036 - the one file that an older Python can still read
     sys.exit("Tiefblick needs Python 3.11 or newer.")
 
 from builder import parts, site

@@ -1,4 +1,4 @@
-"""The parts that others made: Python packages, npm packages, the tests' browser. Each is installed once per lock file."""
+"""The parts that others made: Python packages, npm packages, the tests' browser. Installed once per lock file."""
 
 import os
 import shutil
@@ -60,7 +60,7 @@ def _npm_ci() -> None:
 
 
 def find_chromium() -> str | None:
-    """Path of an installed Chromium or Chrome: $TIEFBLICK_CHROMIUM, the PATH, the usual places; None if there is none."""
+    """Path of a Chromium or Chrome: from $TIEFBLICK_CHROMIUM, the PATH, the usual places; None if there is none."""
     named = os.environ.get(BROWSER_VARIABLE)
     candidates = [named] if named else [*BROWSER_NAMES, *BROWSER_PLACES]
     return next((path for path in map(shutil.which, candidates) if path), None)
