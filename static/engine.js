@@ -1,0 +1,134 @@
+// The page's side of the Python worker: starts it through PyScript, hands photos over, tells of progress, cancels.
+
+const PATIENCE = 1500; // ms in which a cancelled conversion must stop by itself; then its worker is ended
+const GONE = { code: "interpreter", sentence: "The Python worker stopped: this device may have run out of memory." };
+
+/** A failure with one plain sentence for people and a stable code for programs. */
+export class Failure extends Error {
+  constructor({ code, sentence }) {
+    super(sentence);
+    this.code = code;
+  }
+}
+
+const isIos = () => /iPhone|iPad|iPod/.test(navigator.userAgent) || (/Mac/.test(navigator.userAgent) && navigator.maxTouchPoints > 1);
+
+/**
+ * Events: "starting" (detail {step}: "python", "loaded", "network"), "ready", "progress" (detail {stage, fraction}).
+ * `ready` is a promise of {name, backend, deviation, notes, startMs}; it rejects with a Failure.
+ */
+export class Engine extends EventTarget {
+  #script = null;
+  #worker = null;
+  #backend = "auto";
+  #broken = null; // rejects what is waiting for a worker that will not answer any more
+
+  /** Start, or start anew with another backend. */
+  start(backend = this.#backend) {
+    this.stop();
+    this.#backend = backend;
+    this.ready = this.#start();
+    this.ready.catch(() => {}); // who awaits it hears of the failure; nobody need
+    return this.ready;
+  }
+
+  /** End the worker; what it was doing fails with the code "cancelled". */
+  stop(failure = { code: "cancelled", sentence: "Cancelled." }) {
+    this.#broken?.reject(new Failure(failure));
+    this.#worker?.terminate();
+    this.#script?.remove();
+    this.#worker = this.#script = this.#broken = null;
+  }
+
+  /** A photo file's bytes (Uint8Array) to {glb, times, counts, notes, size, backend}. Throws Failure. */
+  async convert(bytes) {
+    await this.ready;
+    return this.#ask("convert", bytes);
+  }
+
+  /** ImageData of a photo that only the browser could decode; the same result. */
+  async convertPixels({ data, width, height }) {
+    await this.ready;
+    return this.#ask("convert_pixels", new Uint8Array(data.buffer), width, height);
+  }
+
+  /** Stop the conversion. A worker that does not listen in time is replaced by a new one. */
+  cancel() {
+    const worker = this.#worker;
+    if (!this.#asking) return;
+    worker.sync.cancel();
+    setTimeout(() => this.#asking && worker === this.#worker && this.start(), PATIENCE);
+  }
+
+  #asking = 0;
+
+  async #ask(name, ...values) {
+    this.#asking += 1;
+    try {
+      const answer = await Promise.race([this.#worker.sync[name](...values), this.#broken.promise]);
+      if (answer.error) throw new Failure(answer.error);
+      return answer.result;
+    } catch (error) {
+      if (error instanceof Failure) throw error;
+      // Not one of our answers: the interpreter itself broke, and no later call would work.
+      console.error(error);
+      this.start();
+      throw new Failure(GONE);
+    } finally {
+      this.#asking -= 1;
+    }
+  }
+
+  async #start() {
+    const begin = performance.now();
+    this.#broken = withResolvers();
+    this.#broken.promise.catch(() => {});
+    this.#tell("starting", { step: "download" });
+    let loaded = false;
+    try {
+      this.#worker = await Promise.race([this.#launch(), this.#broken.promise]);
+      const listen = ({ data }) => {
+        if (data?.step === "loaded") loaded = true;
+        if (data?.event) this.#tell(data.event, data);
+      };
+      this.#worker.addEventListener("message", listen);
+      await Promise.race([this.#worker.ready, this.#broken.promise]);
+    } catch (error) {
+      if (error instanceof Failure) throw error;
+      console.error(error);
+    }
+    if (!loaded) throw new Failure({ code: "start", sentence: "Python could not be loaded. Check the connection and load the page again." });
+    const network = await this.#ask("prepare", this.#backend, isIos());
+    const notes = await this.#worker.sync.notes();
+    const details = { ...network, notes, startMs: performance.now() - begin };
+    this.#tell("ready", details);
+    return details;
+  }
+
+  /** PyScript makes the worker from a script element. */
+  async #launch() {
+    const { hooks } = await import("../vendor/pyscript/core.js");
+    // This one hook is made with eval, which our content security policy forbids; it only serves code that runs async.
+    hooks.worker.onBeforeRunAsync.clear();
+    const script = document.createElement("script");
+    script.type = "py";
+    script.src = "app/main.py";
+    for (const [name, value] of Object.entries({ worker: "", async: "false", config: "pyscript.toml" })) {
+      script.setAttribute(name, value);
+    }
+    this.#script = script;
+    document.head.append(script);
+    while (!script.xworker && script.isConnected) await new Promise((resolve) => setTimeout(resolve, 10));
+    return script.xworker;
+  }
+
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+function withResolvers() {
+  let resolve, reject;
+  const promise = new Promise((...both) => ([resolve, reject] = both));
+  return { promise, resolve, reject };
+}

@@ -1,0 +1,78 @@
+// ONNX Runtime Web in the Python worker: which backends this device offers, and a session on one of them.
+//
+// What is sound differs by device, so that nothing here is trusted before Python has compared its first answer with a
+// stored one (app/network.py). Known trouble with 1.30, the reason for the rules below:
+//   iOS: only the plain WASM bundle works there (WebKit refuses the WebGPU one), and threads run out of memory.
+//   WebGL: no dynamic shapes and few operators; worth a try only where nothing else is fast.
+//   WebGPU: a bundle of 27 MB, twice the WASM one; loaded only when it is asked for.
+
+const HOME = new URL("../vendor/ort/", import.meta.url).href; // absolute: ONNX Runtime's own workers have another base
+const THREADS_AT_MOST = 4; // more cores than a phone has fast ones make it slower
+
+const WASM = { bundle: "ort.wasm.min.mjs", provider: "wasm" };
+const BACKENDS = {
+  "wasm-threads": { ...WASM, label: "WASM", threads: () => Math.min(navigator.hardwareConcurrency ?? 1, THREADS_AT_MOST) },
+  wasm: { ...WASM, label: "WASM", threads: () => 1 },
+  webgpu: { bundle: "ort.webgpu.min.mjs", provider: "webgpu", label: "WebGPU", threads: () => 1 },
+  webgl: { bundle: "ort.webgl.min.mjs", provider: "webgl", label: "WebGL", threads: () => 1 },
+};
+
+/**
+ * Why this device cannot use a backend, as the end of the sentence "… was not used: …"; an empty string if it can.
+ * `ios` comes from the page: a worker's navigator does not tell an iPad from a Mac.
+ */
+export async function obstacle(name, ios) {
+  if (name === "wasm") return "";
+  if (ios) return "on iPhone and iPad only WASM with one thread is sound";
+  if (name === "wasm-threads") {
+    if (!globalThis.crossOriginIsolated) return "the page is not cross-origin isolated";
+    return BACKENDS[name].threads() > 1 ? "" : "this device has one processor core";
+  }
+  if (name === "webgpu") {
+    const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);
+    if (!adapter) return "this browser offers no WebGPU adapter";
+    return adapter.info?.isFallbackAdapter ? "its adapter is a software one" : "";
+  }
+  const context = globalThis.OffscreenCanvas && new OffscreenCanvas(1, 1).getContext("webgl2");
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  return context ? "" : "this browser offers no WebGL2 in workers";
+}
+
+/** A session of the model at `path` (relative to the page) on one backend. Throws what ONNX Runtime throws. */
+export async function open(path, name) {
+  const { bundle, provider, label, threads } = BACKENDS[name];
+  // The fragment makes each backend a module of its own: a runtime keeps the number of threads it started with.
+  const ort = await import(`${HOME}${bundle}#${name}`);
+  const count = threads();
+  ort.env.wasm.wasmPaths = HOME;
+  ort.env.wasm.numThreads = count;
+  ort.env.logLevel = "error";
+  const model = new Uint8Array(await (await fetchModel(path)).arrayBuffer());
+  const session = await ort.InferenceSession.create(model, { executionProviders: [provider] });
+  return new Session(ort, session, label + (count > 1 ? `, ${count} threads` : provider === "wasm" ? ", 1 thread" : ""));
+}
+
+async function fetchModel(path) {
+  const response = await fetch(new URL(`../${path}`, import.meta.url));
+  if (!response.ok) throw new Error(`${path} cannot be loaded (${response.status})`);
+  return response;
+}
+
+class Session {
+  constructor(ort, session, label) {
+    this.ort = ort;
+    this.session = session;
+    this.label = label;
+  }
+
+  /** One image, a Float32Array with its dimensions, to the Float32Array of the network's first output. */
+  async run(data, dims) {
+    const input = new this.ort.Tensor("float32", data, dims);
+    const outputs = await this.session.run({ [this.session.inputNames[0]]: input });
+    return outputs[this.session.outputNames[0]].data;
+  }
+
+  close() {
+    return this.session.release();
+  }
+}
