@@ -6,6 +6,12 @@
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
+// Node would print the line that threw, and Pyodide's lines are a megabyte long.
+process.on("uncaughtException", (error) => {
+  console.error(error.message);
+  process.exit(1);
+});
+
 const [root, dist, extras, stdlib] = process.argv.slice(2);
 const { loadPyodide } = await import(pathToFileURL(`${dist}/vendor/pyodide/pyodide.mjs`).href);
 const pyodide = await loadPyodide({ indexURL: `${dist}/vendor/pyodide/`, env: { HOME: "/home/pyodide", NO_COLOR: "1" } });
