@@ -77,28 +77,35 @@ def _python(*arguments: str) -> int:
     return subprocess.run([venv_python(), *arguments], env=environment).returncode
 
 
+# What follows these commands is for the program behind them.
+PASSED_ON = {"convert": convert, "test": test, "bench": bench}
+
+
+def port_number(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return int(text)
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    serving = commands.add_parser("serve", help="build the site if needed and serve it")
-    serving.add_argument("--port", type=int, default=8000)
+    serving = commands.add_parser("serve")
+    serving.add_argument("--port", type=port_number, default=8000, help="0 takes a free one (default: 8000)")
     serving.add_argument("--no-isolation", action="store_true", help="leave the isolation to the service worker")
-    for name in ("build", "clean"):
+    for name in ("build", "clean", *PASSED_ON):
         commands.add_parser(name)
-    for name in ("convert", "test", "bench"):
-        commands.add_parser(name, add_help=False)
-    options, rest = parser.parse_known_args(arguments)
-    options.rest = [argument for argument in rest if argument != "--"]
-    return options
+    return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> int:
+    if arguments and arguments[0] in PASSED_ON:
+        rest = arguments[1:]
+        return PASSED_ON[arguments[0]](rest[1:] if rest[:1] == ["--"] else rest)
     options = parse(arguments)
     if options.command == "serve":
         return serve(options.port, not options.no_isolation)
-    if options.command in ("build", "clean"):
-        return {"build": build, "clean": clean}[options.command]()
-    return {"convert": convert, "test": test, "bench": bench}[options.command](options.rest)
+    return {"build": build, "clean": clean}[options.command]()
 
 
 if __name__ == "__main__":

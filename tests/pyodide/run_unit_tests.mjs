@@ -32,7 +32,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, "/root")
 shipped = tomllib.loads(Path("/root/pyscript.toml").read_text())["files"].values()
-for module in sorted(file.removesuffix(".py").replace("/", ".") for file in shipped):
+for module in sorted(file.removesuffix(".py").replace("/", ".") for file in shipped if file.endswith(".py")):
     importlib.import_module(module.removesuffix(".__init__"))
 
 sys.path += ["/full_stdlib.zip", "/extras"]
