@@ -1,10 +1,10 @@
 """The pinhole that took the photo, and the disc on which the viewer's camera moves.
 
-Coordinates are glTF's: x right, y up, the camera at the origin looking along -z. Lattice coordinates have their origin at
-the photo's top left corner, x right, y down, one unit a lattice pixel; the centre of pixel (row i, column j) is at
+Coordinates are glTF's: x right, y up, the camera at the origin looking along -z. Lattice coordinates have their origin
+at the photo's top left corner, x right, y down, one unit a lattice pixel; the centre of pixel (row i, column j) is at
 (j + 0.5, i + 0.5).
 
-Inverse depth is affine in normalised disparity, so planes stay planes (a projective map of space takes planes to planes)
+Inverse depth is affine in normalised disparity, so planes stay planes (a projective map takes planes to planes)
 whatever offset the true disparity had.
 """
 

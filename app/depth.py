@@ -20,6 +20,10 @@ PERCENTILES = (1, 99)  # a few wild pixels must not take the range from the rest
 FAR_KNEE = 0.16  # disparity below which the far field is compressed
 FAR_SLOPE = 0.25  # then all of the far field spans 0.045, less than the 0.05 at which layers tear: sky holds to hills
 FLAT = 1e-6  # relative range below which a map says nothing about depth
+BORDER = 2  # pixels at the edge of a network's output that its zero padding spoils
+# Of near to far disparity that fills [0, 1]: less relief than that gets less parallax, because what a network sees in a
+# flat scene is mostly its own noise (a cup on a table spans 1.2, a face 1.3, a street 10).
+LEAST_RATIO = 1.6
 LOG_LIMIT = 20.0  # exp stays finite in float32
 LEAST_SIDE = 8  # pixels of a given depth map; a smaller one says less than none
 ASPECT_TOLERANCE = 0.05  # rounding of sides, and the small crops that phones make
@@ -34,7 +38,9 @@ async def estimate(texture: np.ndarray, network: Network) -> np.ndarray:
     method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR  # area averaging, as in training
     image = np.asarray(Image.fromarray(texture).resize((width, height), method))
     log_disparity = np.asarray(await network.run(as_input(image)), np.float32)
-    return normalise(np.exp(np.clip(log_disparity, -LOG_LIMIT, LOG_LIMIT)))
+    inner = log_disparity[BORDER:-BORDER, BORDER:-BORDER]
+    log_disparity = np.pad(inner, BORDER, mode="edge")
+    return normalise(np.exp(np.clip(log_disparity, -LOG_LIMIT, LOG_LIMIT)), least_ratio=LEAST_RATIO)
 
 
 def network_size(height: int, width: int) -> tuple[int, int]:
@@ -61,11 +67,12 @@ def given(disparity: np.ndarray, photo_size: tuple[int, int]) -> np.ndarray:
     return normalise(disparity[np.minimum(rows, height - 1)[:, None], np.minimum(columns, width - 1)], knee=0)
 
 
-def normalise(disparity: np.ndarray, knee: float = FAR_KNEE) -> np.ndarray:
+def normalise(disparity: np.ndarray, knee: float = FAR_KNEE, least_ratio: float = 1.0) -> np.ndarray:
     """(h, w) disparity of any scale and offset to float32 in [0, 1], 1 = near.
 
     NaN takes the value of the nearest pixel that has one. A map without relief (or without any value) becomes 0.5: a
-    flat 3D photo. Below `knee` disparity is compressed; 0 leaves it as it is.
+    flat 3D photo. Below `knee` disparity is compressed; 0 leaves it as it is. A map whose near end is less than
+    `least_ratio` times its far end fills only a part of [0, 1], in the middle.
     """
     disparity = np.asarray(disparity, np.float64)  # whatever scale a file has, nothing overflows
     known = disparity[np.isfinite(disparity)]
@@ -73,6 +80,9 @@ def normalise(disparity: np.ndarray, knee: float = FAR_KNEE) -> np.ndarray:
     if high - low <= FLAT * max(abs(low), abs(high)):
         return np.full(disparity.shape, 0.5, np.float32)
     unit = np.clip((_fill(disparity) - low) / (high - low), 0, 1).astype(np.float32)
+    relief = (high - low) / max(high - low, low * (least_ratio - 1))
+    if relief < 1:
+        return np.float32(0.5) + np.float32(relief) * (unit - np.float32(0.5))  # too little range for a far field
     return _compress_far(unit, knee) if knee else unit
 
 

@@ -1,10 +1,10 @@
 """Growing: the farther side of every discontinuity continues behind the nearer one (Kopf et al. 2020, section 4.2).
 
-All fronts advance together, one pixel an iteration, and a new pixel is only ever added at the back of what is already at
-its position. That one rule bounds growth at T-junctions: where a near surface A hides two others, B in front of C, both
-grow behind A, each reaches first the positions that are closer to its own edge, and B cannot enter in front of the pixels
-of C. They meet on the line of equal distance, which is the perpendicular at the junction that the paper draws. C does
-go on behind B there, as it must: a step aside would otherwise open a crack between the two.
+All fronts advance together, one pixel an iteration, and a new pixel is only ever added at the back of what is already
+at its position. That one rule bounds growth at T-junctions: where a near surface A hides two others, B in front of C,
+both grow behind A, each reaches first the positions that are closer to its own edge, and B cannot enter in front of the
+pixels of C. They meet on the line of equal distance, which is the perpendicular at the junction that the paper draws.
+C does go on behind B there, as it must: a step aside would otherwise open a crack between the two.
 
 A pixel remembers the edge pixel (seed) that it grew from and stops at the distance that the camera can reveal: the
 disparity step at the seed times the largest parallax, plus a margin. Fill band and camera range are one number.
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .clean import TAU
-from .ldi import LDI, STEP_X, STEP_Y
+from app.clean import TAU
+from app.ldi import LDI, STEP_X, STEP_Y
 
 
 @dataclass(frozen=True)

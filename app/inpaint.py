@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from .ldi import LDI, Level, coarsen, part
+from app.ldi import LDI, Level, coarsen, part
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The layered depth image (LDI): zero, one or more pixels at each position of the lattice (Shade et al. 1998).
 
 Unlike a stack of images it knows what is connected: each pixel has at most one neighbour in each of the four cardinal
-directions, and two surfaces that merely lie side by side in the photo are not neighbours (Kopf et al. 2020, section 4.2).
+directions, and surfaces that merely lie side by side in the photo are not neighbours (Kopf et al. 2020, section 4.2).
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from .clean import TAU
+from app.clean import TAU
 
 RIGHT, DOWN, LEFT, UP = range(4)  # the columns of `neighbours`; (k + 2) % 4 is the opposite direction
 STEP_X = np.array([1, 0, -1, 0], np.int32)
@@ -103,8 +103,8 @@ def lift(disparity: np.ndarray, colour: np.ndarray, tau: float = TAU, min_curve:
 
 
 def _close_short_cuts(right: np.ndarray, down: np.ndarray, min_curve: int) -> tuple[np.ndarray, np.ndarray]:
-    """Link again across cut curves of fewer than `min_curve` pixel edges. A curve is a set of cuts that share corners."""
-    height, width = right.shape[0], down.shape[1]
+    """Link again across curves of fewer than `min_curve` cuts. A curve is a set of cuts that share corners."""
+    width = down.shape[1]
     vy, vx = np.nonzero(~right)  # a vertical unit edge between the corners (vy, vx + 1) and (vy + 1, vx + 1)
     hy, hx = np.nonzero(~down)  # a horizontal one between (hy + 1, hx) and (hy + 1, hx + 1)
     corners = width + 1
@@ -145,7 +145,7 @@ def part(ldi: LDI, mask: np.ndarray) -> tuple[Level, np.ndarray]:
 
 
 def coarsen(level: Level) -> tuple[Level, np.ndarray]:
-    """Half the resolution: one pixel for each set of connected pixels within a 2x2 cell (Kopf et al. 2020, section 4.3).
+    """Half the resolution: one pixel for each connected set within a 2x2 cell (Kopf et al. 2020, section 4.3).
 
     Returns the coarse level and each fine pixel's coarse index (M,) int32.
     """
