@@ -110,12 +110,13 @@ def _quadtree(disparity: np.ndarray, inside: np.ndarray, options: MeshOptions) -
     value = np.pad(disparity, pad)[::step, ::step]
     valid = np.pad(inside, pad)[::step, ::step]
 
+    bend = np.abs(value - ndimage.uniform_filter(value, 3)) * ndimage.minimum_filter(valid, 3)
     marked = np.zeros(value.shape, bool)
     active = np.ones(blocks, bool)
     for level in reversed(range(levels)):
         size = 1 << level  # of a block, in finest cells
-        split = active & _needs_split(value, valid, size, options) if level else np.zeros_like(active)
-        leaf = np.repeat(np.repeat(active & ~split, 1, 0), 1, 1)
+        split = active & _needs_split(value, valid, bend, size, options) if level else np.zeros_like(active)
+        leaf = active & ~split
         for di in (0, 1):
             for dj in (0, 1):
                 corner = marked[di * size :: size, dj * size :: size]
@@ -125,22 +126,28 @@ def _quadtree(disparity: np.ndarray, inside: np.ndarray, options: MeshOptions) -
     return y * step, x * step
 
 
-def _needs_split(value: np.ndarray, valid: np.ndarray, size: int, options: MeshOptions) -> np.ndarray:
-    """(rows, columns) bool for the blocks of `size` cells: not flat enough, or crossed by an outline and large."""
+def _needs_split(
+    value: np.ndarray, valid: np.ndarray, bend: np.ndarray, size: int, options: MeshOptions
+) -> np.ndarray:
+    """(rows, columns) bool for the blocks of `size` cells: not flat enough, or crossed by an outline and large. A block
+    without valid corners has no bilinear patch to compare with; there `bend`, the distance from the local mean, tells."""
     rows, columns = (value.shape[0] - 1) // size, (value.shape[1] - 1) // size
+
+    def blocks(array):
+        return array[:-1, :-1].reshape(rows, size, columns, size)
+
     corner = value[::size, ::size]
     t = (np.arange(size, dtype=np.float32) / size)[:, None]
     # (rows, size, columns + 1), then (rows, size, columns, size): the bilinear patch over each block.
     sides = corner[:-1, None] * (1 - t) + corner[1:, None] * t
     patch = sides[:, :, :-1, None] * (1 - t[:, 0]) + sides[:, :, 1:, None] * t[:, 0]
-    actual = value[:-1, :-1].reshape(rows, size, columns, size)
-    inside = valid[:-1, :-1].reshape(rows, size, columns, size)
+    inside = blocks(valid)
     at_corner = valid[::size, ::size]
     anchored = at_corner[:-1, :-1] & at_corner[1:, :-1] & at_corner[:-1, 1:] & at_corner[1:, 1:]
-    error = (np.abs(actual - patch) * inside).max((1, 3))
-    crossed = ~inside.all((1, 3)) | ~anchored
+    error = np.where(anchored, (np.abs(blocks(value) - patch) * inside).max((1, 3)), blocks(bend).max((1, 3)))
+    crossed = (~inside.all((1, 3)) | ~anchored) & inside.any((1, 3))
     large = size * options.smallest_block > options.outline_block
-    return (anchored & (error > options.disparity_tolerance)) | (crossed & inside.any((1, 3)) & large)
+    return (error > options.disparity_tolerance) | (crossed & large)
 
 
 # --- Triangulation in the plane -------------------------------------------------------------------------------------
