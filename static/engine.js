@@ -21,6 +21,7 @@ export class Engine extends EventTarget {
   #script = null;
   #worker = null;
   #backend = "auto";
+  #conversion = null; // the promise of the one that runs
   #broken = null; // rejects what is waiting for a worker that will not answer any more
 
   /** Start, or start anew with another backend. */
@@ -42,28 +43,35 @@ export class Engine extends EventTarget {
 
   /** A photo file's bytes (Uint8Array) to {glb, times, counts, notes, size, backend}. Throws Failure. */
   async convert(bytes) {
-    await this.ready;
-    return this.#ask("convert", bytes);
+    return this.#convert("convert", bytes);
   }
 
   /** ImageData of a photo that only the browser could decode; the same result. */
   async convertPixels({ data, width, height }) {
-    await this.ready;
-    return this.#ask("convert_pixels", new Uint8Array(data.buffer), width, height);
+    return this.#convert("convert_pixels", new Uint8Array(data.buffer), width, height);
   }
 
   /** Stop the conversion. A worker that does not listen in time is replaced by a new one. */
   cancel() {
-    const worker = this.#worker;
-    if (!this.#asking) return;
-    worker.sync.cancel();
-    setTimeout(() => this.#asking && worker === this.#worker && this.start(), PATIENCE);
+    const conversion = this.#conversion;
+    if (!conversion) return;
+    this.#worker.sync.cancel();
+    setTimeout(() => conversion === this.#conversion && this.start(), PATIENCE);
   }
 
-  #asking = 0;
+  /** One conversion at a time: a cancelled one ends before the next begins. */
+  async #convert(name, ...values) {
+    await this.#conversion?.catch(() => {});
+    await this.ready;
+    const conversion = (this.#conversion = this.#ask(name, ...values));
+    try {
+      return await conversion;
+    } finally {
+      if (this.#conversion === conversion) this.#conversion = null;
+    }
+  }
 
   async #ask(name, ...values) {
-    this.#asking += 1;
     try {
       const answer = await Promise.race([this.#worker.sync[name](...values), this.#broken.promise]);
       if (answer.error) throw new Failure(answer.error);
@@ -74,8 +82,6 @@ export class Engine extends EventTarget {
       console.error(error);
       this.start();
       throw new Failure(GONE);
-    } finally {
-      this.#asking -= 1;
     }
   }
 
@@ -99,8 +105,7 @@ export class Engine extends EventTarget {
     }
     if (!loaded) throw new Failure({ code: "start", sentence: "Python could not be loaded. Check the connection and load the page again." });
     const network = await this.#ask("prepare", this.#backend, isIos());
-    const notes = await this.#worker.sync.notes();
-    const details = { ...network, notes, startMs: performance.now() - begin };
+    const details = { ...network, startMs: performance.now() - begin };
     this.#tell("ready", details);
     return details;
   }

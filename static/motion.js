@@ -15,13 +15,12 @@ const DRAG_REACH = 0.3; // a drag over this share of the picture goes from the c
 const LONGEST_STEP = 0.1; // seconds: after a pause the camera does not jump
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
-/** True where tilt has to be asked for by a tap (iOS). */
-export const tiltNeedsPermission = () => typeof globalThis.DeviceOrientationEvent?.requestPermission === "function";
-
 /** `wake` is called whenever something may have begun to move; then `step` once a frame until it returns false. */
 export class Motion {
   /** (right, up) in radii of the disc: where the camera is. */
   offset = [0, 0];
+  /** Whether this device has told how it is held. On iOS it does so only once `enableTilt` was called from a tap. */
+  felt = false;
 
   #target = [0, 0];
   #source = null; // "pointer", "drag", "keys", "tilt", or null: nobody
@@ -32,6 +31,7 @@ export class Motion {
   #tilt = new Tilt();
   #tilting = false;
   #swaying;
+  #held = false;
   #listeners = new AbortController();
 
   constructor(element, wake) {
@@ -53,8 +53,7 @@ export class Motion {
     });
     on(globalThis, "deviceorientation", this.#orientation);
     if (globalThis.screen?.orientation) on(screen.orientation, "change", () => this.#tilt.reset());
-    // Where no tap is needed the device's tilt works at once, except for who asked for less motion.
-    this.#tilting = !calm.matches && !tiltNeedsPermission();
+    this.#tilting = !calm.matches; // who asked for less motion gets it only on demand
   }
 
   /** Whether the camera sways while nobody moves it. */
@@ -67,15 +66,21 @@ export class Motion {
     this.wake();
   }
 
+  /** True: no sway for now, because other work needs the processor; hands and tilt still move the camera. */
+  set held(value) {
+    this.#held = value;
+    this.wake();
+  }
+
   /** Whether the device's tilt moves the camera. */
   get tilting() {
     return this.#tilting;
   }
 
-  /** Let the device's tilt move the camera; on iOS call it from a tap. Resolves to whether it may. */
+  /** Let the device's tilt move the camera; call it from a tap, iOS wants one. Resolves to whether it may. */
   async enableTilt() {
-    const answer = tiltNeedsPermission() ? await DeviceOrientationEvent.requestPermission() : "granted";
-    this.#tilting = answer === "granted";
+    const answer = await globalThis.DeviceOrientationEvent?.requestPermission?.();
+    this.#tilting = answer !== "denied";
     this.#tilt.reset();
     return this.#tilting;
   }
@@ -94,14 +99,14 @@ export class Motion {
   step(now) {
     const elapsed = this.#lastStep === null ? 1 / 60 : Math.min(now - this.#lastStep, LONGEST_STEP);
     this.#lastStep = now;
-    const sways = this.#swaysAt(now);
+    const sways = this.#maySway() && now - this.#lastInput > IDLE;
     if (sways) this.#swayTime += elapsed;
     const target = sways ? this.#sway() : this.#target;
     const share = 1 - Math.exp(-elapsed / (sways ? SWAY_SMOOTHING : SMOOTHING));
     const left = target.map((value, i) => value - this.offset[i]);
     const arrived = Math.hypot(...left) < REST;
     this.offset = arrived ? [...target] : this.offset.map((value, i) => value + left[i] * share);
-    const goesOn = sways || !arrived || this.#swaysLater();
+    const goesOn = sways || !arrived || this.#maySway();
     if (!goesOn) this.#lastStep = null;
     return goesOn;
   }
@@ -110,12 +115,8 @@ export class Motion {
     this.#listeners.abort();
   }
 
-  #swaysAt(now) {
-    return this.#swaying && this.#source === null && now - this.#lastInput > IDLE;
-  }
-
-  #swaysLater() {
-    return this.#swaying && this.#source === null;
+  #maySway() {
+    return this.#swaying && !this.#held && this.#source === null;
   }
 
   #sway() {
@@ -171,10 +172,11 @@ export class Motion {
   }
 
   #orientation(event) {
-    if (!this.#tilting || this.#drag || this.#source === "pointer") return;
     const angle = globalThis.screen?.orientation?.angle ?? 0;
     const offset = this.#tilt.read(event, angle, performance.now() / 1000);
-    if (!offset) return;
+    if (!offset) return; // desktops send one event that says nothing
+    this.felt = true;
+    if (!this.#tilting || this.#drag || this.#source === "pointer") return;
     const [x, y] = intoDisc(offset);
     // A phone on a table trembles by less than this: nothing is drawn for it.
     if (this.#source === "tilt" && Math.hypot(x - this.#target[0], y - this.#target[1]) < REST) return;

@@ -19,9 +19,9 @@ const BACKENDS = {
 
 /**
  * Why this device cannot use a backend, as the end of the sentence "… was not used: …"; an empty string if it can.
- * `ios` comes from the page: a worker's navigator does not tell an iPad from a Mac.
+ * `ios` comes from the page: a worker's navigator does not tell an iPad from a Mac. Who forces a backend may have a slow one.
  */
-export async function obstacle(name, ios) {
+export async function obstacle(name, ios, forced) {
   if (name === "wasm") return "";
   if (ios) return "on iPhone and iPad only WASM with one thread is sound";
   if (name === "wasm-threads") {
@@ -31,7 +31,7 @@ export async function obstacle(name, ios) {
   if (name === "webgpu") {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);
     if (!adapter) return "this browser offers no WebGPU adapter";
-    return adapter.info?.isFallbackAdapter ? "its adapter is a software one" : "";
+    return adapter.info?.isFallbackAdapter && !forced ? "its adapter is a software one" : "";
   }
   const context = globalThis.OffscreenCanvas && new OffscreenCanvas(1, 1).getContext("webgl2");
   context?.getExtension("WEBGL_lose_context")?.loseContext();

@@ -1,0 +1,124 @@
+// The picture on the page: a photo as it came, or its 3D photo in the viewer with the buttons on it.
+
+import { Failure } from "./engine.js";
+
+const TILT_PATIENCE = 1000; // ms; a device that tells its tilt without being asked has done so by then
+
+const $ = (id) => document.getElementById(id);
+const stage = document.querySelector(".stage");
+
+let viewer = null;
+let shown = null; // {photo: URL of the flat photo, ratio} of the 3D photo in the viewer
+let photo = $("still").src; // URL of the flat photo that is seen or behind the viewer
+let held = false;
+
+/** Show a photo as it is, by its URL. */
+export function showPhoto(url) {
+  setPhoto(url);
+  $("viewer").hidden = $("tools").hidden = true;
+}
+
+/** Show a 3D photo, the bytes of a GLB; the photo shown last is its flat one. Throws Failure. */
+export async function show3d(glb, name) {
+  try {
+    const { Viewer } = await import("./viewer.js");
+    viewer ??= makeViewer(Viewer);
+    $("viewer").hidden = false; // first, because the viewer measures its place
+    await viewer.show(glb);
+  } catch (error) {
+    $("viewer").hidden = true;
+    if (error.code) throw new Failure({ code: error.code, sentence: error.message });
+    console.error(error);
+    throw new Failure({ code: "viewer", sentence: "The viewer could not be loaded. Check the connection." });
+  }
+  const before = shown?.photo;
+  shown = { photo, ratio: viewer.photo.width / viewer.photo.height };
+  if (before !== shown.photo) release(before);
+  $("viewer").ariaLabel = `3D photo: ${name}`;
+  setRatio(shown.ratio);
+  $("tools").hidden = false;
+}
+
+/** Back to the 3D photo that was there before `showPhoto`, if there was one. */
+export function showLast3d() {
+  if (!shown) return;
+  setPhoto(shown.photo);
+  setRatio(shown.ratio);
+  $("viewer").hidden = $("tools").hidden = false;
+}
+
+/** While the engine starts, the picture moves only when somebody moves it: drawing would slow the start down. */
+export function hold(value) {
+  held = value;
+  if (viewer) viewer.motion.held = value;
+}
+
+function setPhoto(url) {
+  if (photo !== url && photo !== shown?.photo) release(photo);
+  photo = $("still").src = url;
+  $("glow").style.backgroundImage = `url("${url}")`;
+}
+
+function release(url) {
+  if (url?.startsWith("blob:")) URL.revokeObjectURL(url);
+}
+
+function setRatio(ratio) {
+  stage.style.setProperty("--ratio", ratio.toFixed(4));
+}
+
+$("still").addEventListener("load", () => {
+  $("still").style.visibility = "";
+  const { naturalWidth, naturalHeight } = $("still");
+  if ($("viewer").hidden && naturalWidth) setRatio(naturalWidth / naturalHeight);
+});
+// Some photos only Python can read (TIFF): then there is a plain frame until the 3D photo comes.
+$("still").addEventListener("error", () => ($("still").style.visibility = "hidden"));
+
+function makeViewer(Viewer) {
+  const made = new Viewer($("viewer"));
+  $("viewer").viewer = made;
+  made.motion.held = held;
+  made.onmove = ([x, y]) => {
+    document.documentElement.style.setProperty("--look-x", x.toFixed(3));
+    document.documentElement.style.setProperty("--look-y", (-y).toFixed(3));
+  };
+  $("sway").ariaPressed = String(made.motion.swaying);
+  setTimeout(offerTilt, TILT_PATIENCE);
+  return made;
+}
+
+/** A button where tilt must be asked for: by a tap on iOS, and by anybody who wants less motion. */
+function offerTilt() {
+  const { felt, tilting } = viewer.motion;
+  const asks = typeof globalThis.DeviceOrientationEvent?.requestPermission === "function";
+  const handheld = matchMedia("(pointer: coarse)").matches;
+  $("tilt").hidden = !handheld || (felt ? tilting : !asks);
+}
+
+function toggleSway() {
+  viewer.motion.swaying = !viewer.motion.swaying;
+  $("sway").ariaPressed = String(viewer.motion.swaying);
+}
+
+$("sway").addEventListener("click", toggleSway);
+$("viewer").addEventListener("keydown", (event) => {
+  if (event.key !== " ") return;
+  event.preventDefault();
+  toggleSway();
+});
+$("full").hidden = !document.fullscreenEnabled;
+$("full").addEventListener("click", () => {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else $("frame").requestFullscreen();
+});
+
+/** `complain` is told when the person or the browser refuses. */
+export function onTiltRefused(complain) {
+  $("tilt").addEventListener("click", async () => {
+    const allowed = await viewer.motion.enableTilt().catch(() => false);
+    $("tilt").hidden = true;
+    const sentence = "The browser does not let this page feel the tilt. Drag the picture instead.";
+    if (!allowed) complain(new Failure({ code: "tilt", sentence }));
+  });
+}
