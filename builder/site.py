@@ -19,8 +19,8 @@ SERVICE_WORKER = "static/sw.js"
 VERSION_MARK = "__VERSION__"  # in sw.js: a new version of anything makes a new service worker
 OWN_FOLDERS = {"app": (), "models": ("*.py", "*.md"), "static": ("*.js",)}  # and what of each is not for the page
 PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm")
-# PyScript without its editor, terminal and game parts. Its chunks carry hashes in their names.
-PYSCRIPT_FILES = ("core*", "deprecations-manager*", "donkey*", "error*", "pyodide_graph*", "toml*", "zip*")
+# PyScript without what its editor and terminal load when they are used. Its chunks carry hashes in their names.
+PYSCRIPT_FILES = ("core*", "deprecations-manager*", "donkey*", "error*", "py-*", "pyodide_graph*", "toml*", "zip*")
 ORT_FILES = (
     "ort.wasm.min.mjs",  # the default: WASM with or without threads
     "ort-wasm-simd-threaded.mjs",

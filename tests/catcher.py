@@ -8,8 +8,8 @@ BROWSERS_OWN = ("google.com", "googleapis.com", "gstatic.com", "gvt1.com")
 
 
 class Catcher(ThreadingHTTPServer):
-    """`with Catcher() as catcher:`; .address is the proxy's, .hosts the hosts that were asked for. Browsers leave
-    localhost out of a proxy by themselves."""
+    """`with Catcher() as catcher:`; .address is the proxy's, .hosts the hosts that were asked for. The
+    browser has to be told to leave localhost out."""
 
     daemon_threads = True
 

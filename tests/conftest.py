@@ -86,8 +86,8 @@ def browser(foreign_requests):
     from builder.parts import chromium
 
     with sync_playwright() as playwright:
-        options = {"executable_path": chromium(), "args": list(CHROMIUM_FLAGS)}
-        running = playwright.chromium.launch(**options, proxy={"server": foreign_requests.address})
+        proxy = {"server": foreign_requests.address, "bypass": "localhost"}
+        running = playwright.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_FLAGS), proxy=proxy)
         yield running
         running.close()
 

@@ -9,14 +9,18 @@ from pathlib import Path
 from builder.common import NODE_MODULES, ROOT
 
 # pytest and what it imports: pure Python, taken from the virtual environment.
-PYTEST_PARTS = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments")
+PYTEST_PARTS = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments")
 TIME_LIMIT = 600  # seconds
 
 
 def collect_extras(folder: Path) -> Path:
+    folder.mkdir()
     for name in PYTEST_PARTS:
-        source = Path(importlib.util.find_spec(name).origin).parent
-        shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        source = Path(importlib.util.find_spec(name).origin)
+        if source.name == "__init__.py":
+            shutil.copytree(source.parent, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder)
     return folder
 
 
