@@ -28,6 +28,7 @@ from app.outline import Chains, OutlineOptions, simplify, trace, unlinked
 # the link that leads on to the next quadrant (and, from that one, back).
 QUADRANT_X, QUADRANT_Y = np.array([0, -1, -1, 0]), np.array([0, 0, -1, -1])
 CLOCKWISE = np.array([LEFT, UP, RIGHT, DOWN])
+WINDING = 12  # links followed around a corner: at the end of a cut a surface passes below itself before it ends
 EXACT = 1 << 24  # disparities are averaged as integers of this unit, so that the order of summing cannot open a weld
 
 
@@ -126,9 +127,7 @@ def _quadtree(disparity: np.ndarray, inside: np.ndarray, options: MeshOptions) -
     return y * step, x * step
 
 
-def _needs_split(
-    value: np.ndarray, valid: np.ndarray, bend: np.ndarray, size: int, options: MeshOptions
-) -> np.ndarray:
+def _needs_split(value: np.ndarray, valid: np.ndarray, bend: np.ndarray, size: int, options: MeshOptions) -> np.ndarray:
     """(rows, columns) bool for the blocks of `size` cells: not flat enough, or crossed by an outline and large. A block
     without valid corners has no bilinear patch to compare with; there `bend`, the distance from the local mean, tells."""
     rows, columns = (value.shape[0] - 1) // size, (value.shape[1] - 1) // size
@@ -186,32 +185,47 @@ def _triangulate(
         triangles, neighbours = delaunay.simplices, delaunay.neighbors
         outline = _edge_key(np.searchsorted(points, first), np.searchsorted(points, second), len(points))
         edges = _edge_key(triangles[:, [1, 2, 0]], triangles[:, [2, 0, 1]], len(points))  # opposite each corner
-        absent = segment[~np.isin(outline, edges) & (b[segment] - a[segment] > 1)]
-        if not len(absent):
+        order = np.argsort(outline)
+        # Two segments between the same corners enclose nothing: a pixel or two that the simplification would lose.
+        collapsed = np.zeros(len(outline), bool)
+        same = outline[order[1:]] == outline[order[:-1]]
+        collapsed[order[1:][same]] = collapsed[order[:-1][same]] = True
+        split = segment[(collapsed | ~np.isin(outline, edges)) & (b[segment] - a[segment] > 1)]
+        if not len(split):
             break
-        chains.keep[(a[absent] + b[absent]) // 2] = True
-    neighbours = np.where(np.isin(edges, outline), -1, neighbours)
-    return _drop_outside(_Plane(page, x, y, triangles, neighbours), index)
+        chains.keep[(a[split] + b[split]) // 2] = True
+    plane = _Plane(page, x, y, triangles, neighbours)
+    nearest = order[np.minimum(np.searchsorted(outline, edges, sorter=order), len(order) - 1)]
+    on_outline = outline[nearest] == edges
+    plane.neighbours = np.where(on_outline, -1, neighbours)
+    # Delaunay's triangles lie to the left of their edges.
+    forward = points[triangles[:, [1, 2, 0]]] == first[nearest]
+    side = np.where(forward, chains.left[a][segment][nearest], chains.right[a][segment][nearest])
+    surface = np.where(on_outline, np.where(side >> page_of[nearest] & 1, 1, -1), 0)
+    return _drop_outside(plane, surface)
 
 
 def _edge_key(a: np.ndarray, b: np.ndarray, count: int) -> np.ndarray:
     return np.minimum(a, b).astype(np.int64) * count + np.maximum(a, b)
 
 
-def _drop_outside(plane: _Plane, index: np.ndarray) -> _Plane:
-    """Without the regions between outlines that hold no surface. A region goes by the majority of its area: the
-    simplified outline moves a thin triangle's centre across the true one."""
+def _drop_outside(plane: _Plane, surface: np.ndarray) -> _Plane:
+    """Without the regions between outlines that hold no surface.
+
+    surface: (T, 3) for the edge opposite each corner: 1 where it is an outline with the surface on the triangle's side,
+    -1 where the surface is on the other side, 0 where it is no outline. Where the simplified outlines of a sliver
+    cross, edges of one region contradict each other; the greater length decides.
+    """
     count = len(plane.triangles)
     here, corner = np.nonzero(plane.neighbours >= 0)
     there = plane.neighbours[here, corner]
     graph = coo_array((np.ones(len(here), np.int8), (here, there)), shape=(count, count))
     regions, region = connected_components(graph, directed=False)
-    x, y, page = (array[plane.triangles] for array in (plane.x, plane.y, plane.page))
-    area = np.abs((x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0]))
-    one_page = (page == page[:, :1]).all(1)
-    surface = one_page & (index[page[:, 0], y.sum(1) // 3 % index.shape[1], x.sum(1) // 3 % index.shape[2]] >= 0)
-    vote = np.bincount(region, np.where(surface, 1.0, -1.0) * area, regions)
-    inside = (vote > 0)[region] & one_page
+    x, y = plane.x[plane.triangles], plane.y[plane.triangles]
+    length = np.hypot(x[:, [1, 2, 0]] - x[:, [2, 0, 1]], y[:, [1, 2, 0]] - y[:, [2, 0, 1]])
+    vote = np.bincount(region, (surface * length).sum(1), regions)
+    page = plane.page[plane.triangles]
+    inside = (vote > 0)[region] & (page == page[:, :1]).all(1)
     renumber = np.full(count + 1, -1)
     renumber[:count][inside] = np.arange(inside.sum())
     plane.triangles, plane.neighbours = plane.triangles[inside], renumber[plane.neighbours[inside]]
@@ -291,11 +305,14 @@ def _disparity_around(
     exact = np.rint(ldi.disparity * EXACT).astype(np.int64)
     first = pixels[np.arange(len(x)), start]
     total, count = exact[first], np.ones(len(x), np.int64)
+    closed = np.zeros(len(x), bool)
     for turn in (1, -1):
-        pixel, quadrant = first, start.copy()
-        for _ in range(3):
+        pixel, quadrant = np.where(closed, -1, first), start.copy()
+        for _ in range(WINDING):
             link = CLOCKWISE[quadrant] if turn == 1 else (CLOCKWISE[quadrant - 1] + 2) % 4
-            pixel = np.where((pixel >= 0) & (count < 4), ldi.neighbours[pixel, link], -1)
+            pixel = np.where(pixel >= 0, ldi.neighbours[pixel, link], -1)
+            closed |= pixel == first
+            pixel = np.where(closed, -1, pixel)
             total += np.where(pixel >= 0, exact[pixel], 0)
             count += pixel >= 0
             quadrant = (quadrant + turn) % 4

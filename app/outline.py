@@ -31,13 +31,20 @@ class OutlineOptions:
 
 @dataclass
 class Chains:
-    """Polylines end to end. nodes (K,): corners; chain (K,): which chain each belongs to, ascending; pages (K,): bit
-    mask of the pages whose outline it is part of; keep (K,) bool: corners that the simplification keeps."""
+    """Polylines end to end.
+
+    nodes (K,): corners; chain (K,): which chain each belongs to, ascending; keep (K,) bool: corners that the
+    simplification keeps. pages (K,): bit mask of the pages whose outline it is part of. left, right (K,): bit masks of
+    those that have a surface on that side, where left of +x is +y; constant along a chain, because only outlines part
+    what is a surface from what is none.
+    """
 
     nodes: np.ndarray
     chain: np.ndarray
-    pages: np.ndarray
     keep: np.ndarray
+    pages: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
 
     def segments(self) -> tuple[np.ndarray, np.ndarray]:
         """Indices into the arrays of both ends of every kept segment."""
@@ -83,12 +90,34 @@ def trace(pages: np.ndarray, neighbours: np.ndarray) -> Chains:
     tail = np.concatenate([vi * row + vj, hi * row + hj])
     head = np.concatenate([(vi + 1) * row + vj, hi * row + hj + 1])
     mask = np.concatenate([vertical[vi, vj], horizontal[hi, hj]])
-    return _chain(tail, head, mask, (height + 1) * row)
+    nodes, chain, mask = _chain(tail, head, mask, (height + 1) * row)
+    ends = np.ones(len(nodes) + 1, bool)
+    ends[1:-1] = chain[1:] != chain[:-1]
+    left, right = (side[chain] for side in _sides(pages, nodes[ends[:-1]], nodes[np.nonzero(ends[:-1])[0] + 1]))
+    return Chains(nodes, chain, ends[:-1] | ends[1:], mask, left & mask, right & mask)
 
 
-def _chain(tail: np.ndarray, head: np.ndarray, mask: np.ndarray, nodes: int) -> Chains:
+def _sides(pages: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(E,) bit masks of the pages that have a pixel to the left and to the right of the unit edges start -> end."""
+    count, height, width = pages.shape
+    (y, x), (v, u) = np.divmod(start, width + 1), np.divmod(end, width + 1)
+    dx, dy = u - x, v - y
+    # The pixel below a horizontal edge is its left one if it points to +x; the one before a vertical edge, to +y.
+    i, j = np.minimum(y, v), np.minimum(x, u)
+    first = np.zeros(len(start), np.int64), np.zeros(len(start), np.int64)
+    for side, (row, column) in zip(first, ((i, j), (i - (dy == 0), j - (dx == 0))), strict=True):
+        inside = (row >= 0) & (column >= 0) & (row < height) & (column < width)
+        present = (pages[:, np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)] >= 0) & inside
+        side += (present << np.arange(count)[:, None]).sum(0)
+    after_is_left = (dx > 0) | (dy < 0)
+    return np.where(after_is_left, *first), np.where(after_is_left, *first[::-1])
+
+
+def _chain(
+    tail: np.ndarray, head: np.ndarray, mask: np.ndarray, nodes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Order undirected edges (E,) into chains by list ranking: each half-edge finds the end of its chain, and how far
-    that is, in log2(E) doublings."""
+    that is, in log2(E) doublings. Returns nodes, chain and pages as in `Chains`."""
     edges = len(tail)
     half = np.arange(2 * edges)
     start, end = np.concatenate([tail, head]), np.concatenate([head, tail])
@@ -129,9 +158,7 @@ def _chain(tail: np.ndarray, head: np.ndarray, mask: np.ndarray, nodes: int) -> 
     ends = np.nonzero(length)[0]
     ordered[offset[ends] + length[ends] - 1] = end[ends]
     chain = np.repeat(np.arange(len(ends)), length[ends])
-    keep = np.zeros(len(ordered), bool)
-    keep[offset[ends]] = keep[offset[ends] + length[ends] - 1] = True
-    return Chains(ordered, chain, np.repeat(mask[ends], length[ends]), keep)
+    return ordered, chain, np.repeat(mask[ends], length[ends])
 
 
 def _loop_starts(tail: np.ndarray, head: np.ndarray, junction: np.ndarray, nodes: int) -> np.ndarray:

@@ -58,11 +58,19 @@ def mesh_follows_layers(mesh: Mesh, ldi: LDI, pages: Pages) -> None:
         assert count.max() <= 1, f"page {number} folds over itself at {np.argwhere(count > 1)[:3].tolist()}"
         covered, present = count > 0, page >= 0
         assert not (covered & ~_widened(present, OUTLINE)).any(), f"page {number} reaches beyond its silhouette"
-        assert not (present & ~_widened(covered, OUTLINE)).any(), f"page {number} lacks a part of its surface"
+        missing = present & ~_widened(covered, OUTLINE)
+        assert not (missing & ~_specks(present)).any(), f"page {number} lacks a part of its surface"
         well_inside = covered & ~_widened(_near_outline(page, ldi), OUTLINE)
         error = np.abs(disparity - ldi.disparity[page])[well_inside]
         assert error.max(initial=0) < TAU, f"page {number} is off by {error.max():.4f} in disparity: across a cut?"
-        assert (error > TAU / 4).sum() <= max(ROUGH * error.size, 4), f"page {number} has {(error > TAU / 4).sum()} rough pixels"
+        rough = (error > TAU / 4).sum()
+        assert number or rough <= max(ROUGH * error.size, 4), f"{rough} pixels of the photo are rough"
+
+
+def _specks(mask: np.ndarray) -> np.ndarray:
+    """(H, W) bool: components of one or two pixels, of which an outline within the tolerance may miss every centre."""
+    label, count = ndimage.label(mask)
+    return mask & (np.bincount(label.ravel(), minlength=count + 1) < 3)[label]
 
 
 def _near_outline(page: np.ndarray, ldi: LDI) -> np.ndarray:
