@@ -120,7 +120,10 @@ def _plain_errors() -> Iterator[None]:
         known = "JPEG, PNG, WebP, TIFF, GIF or BMP"
         raise UserError("unsupported-format", f"This file is not a photo that can be read ({known}).") from error
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, and what else damage leads to
-        raise UserError("damaged", "The photo is damaged or incomplete, so that it cannot be read.") from error
+        sentence = (
+            "The photo cannot be read: it is damaged or incomplete, or compressed in a way that is not known here."
+        )
+        raise UserError("damaged", sentence) from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit
 

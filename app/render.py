@@ -106,7 +106,7 @@ def _first_centre(fixed: np.ndarray) -> np.ndarray:
 
 def _ranges(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Expand inclusive ranges: the index of the range and the number, for all numbers of all ranges."""
-    count = np.maximum(last - first + 1, 0)
+    count = np.maximum(last - first + 1, 0).astype(np.intp)  # `repeat` takes no wider integers, and wasm has 32 bits
     index = np.repeat(np.arange(len(count)), count)
     return index, np.arange(len(index)) + np.repeat(first - (np.cumsum(count) - count), count)
 
