@@ -39,7 +39,8 @@ CLIP_MARGIN = 2.0  # clip planes stand this factor before the near and behind th
 
 @dataclass(frozen=True)
 class GlbOptions:
-    """jpeg_quality: of the atlas, 1 to 95."""
+    """jpeg_quality: of the atlas, 1 to 95. Atlases of eight photos of 1.3 to 5 MP take 74 to 203 kB at 80; 85 takes 8 %
+    more, 90 takes 37 %."""
 
     jpeg_quality: int = 80
 
