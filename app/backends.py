@@ -1,9 +1,9 @@
 """Which backend runs the network in a browser.
 
-A backend that a browser offers may fail, answer wrongly or be slow, and its name tells none of this. So each is tried on
-the stored image, and takes part only with the right answer. WASM comes first: its runtime is small and sound everywhere.
-An accelerator is another download of up to 27 MB with seconds of compiling; it is fetched only where WASM is slow, and
-kept only where it is quicker.
+A backend that a browser offers may fail, answer wrongly or be slow, and its name tells none of this. So each is tried
+on the stored image, and takes part only with the right answer. WASM comes first: its runtime is small and sound
+everywhere. An accelerator is another download of up to 27 MB with seconds of compiling; it is fetched only where WASM
+is slow, and kept only where it is quicker.
 """
 
 import time

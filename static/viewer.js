@@ -102,6 +102,12 @@ export class Viewer {
     this.#renderer.forceContextLoss();
   }
 
+  /** What the GPU holds: numbers of geometries and textures. */
+  get memory() {
+    const { geometries, textures } = this.#renderer.info.memory;
+    return { geometries, textures };
+  }
+
   /** Where the camera is, (right, up) in radii of its disc. */
   get offset() {
     return [...this.motion.offset];
