@@ -61,8 +61,8 @@ class CleanOptions:
     sigma: float = 0.2
     passes: int = 3
     min_component: int = 20
-    upsample_radius: int = 2
-    sigma_space: float = 1.2
+    upsample_radius: int = 3
+    sigma_space: float = 2.0
     sigma_colour: float = 14.0
 
 

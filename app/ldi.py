@@ -76,12 +76,15 @@ class LiftOptions:
     """tau: largest disparity step between neighbours.
     min_curve: discontinuity curves shorter than this many lattice pixels are left closed (section 4.2 leaves them
         without growth; an open cut without growth would show as a crack, so the sheet stays whole there).
+    max_cuts: pixel edges. Foliage and noise may have ten times as many; then only the strongest are cut, because
+        each costs one to two triangles and the weak ones are not worth them.
     smoothing: sweeps that replace each disparity by the mean over its links. They take out the noise of single pixels,
         which costs triangles and shows as wobble, and leave cuts as sharp as they are.
     """
 
     tau: float = TAU
     min_curve: int = 20
+    max_cuts: int = 10_000
     smoothing: int = 4
 
 
@@ -91,8 +94,9 @@ def lift(disparity: np.ndarray, colour: np.ndarray, options: LiftOptions = LiftO
     disparity: (H, W) float32; colour: (H, W, 3) uint8.
     """
     height, width = disparity.shape
-    right = np.abs(np.diff(disparity, axis=1)) < options.tau  # (H, W - 1) linked with the right neighbour
-    down = np.abs(np.diff(disparity, axis=0)) < options.tau
+    across, along = np.abs(np.diff(disparity, axis=1)), np.abs(np.diff(disparity, axis=0))
+    tau = _bounded_tau(across, along, options)
+    right, down = across < tau, along < tau  # (H, W - 1) linked with the right neighbour, (H - 1, W) with the lower one
     right, down = _close_short_cuts(right, down, options.min_curve)
     disparity = _smooth(disparity, right, down, options.smoothing)
     index = np.arange(height * width, dtype=np.int32).reshape(height, width)
@@ -113,6 +117,14 @@ def lift(disparity: np.ndarray, colour: np.ndarray, options: LiftOptions = LiftO
         np.zeros(index.size, np.uint8),
         np.zeros(index.size, bool),
     )
+
+
+def _bounded_tau(across: np.ndarray, along: np.ndarray, options: LiftOptions) -> float:
+    """The threshold that leaves at most `max_cuts` of the steps above it."""
+    steps = np.concatenate([across[across >= options.tau], along[along >= options.tau]])
+    if len(steps) <= options.max_cuts:
+        return options.tau
+    return float(np.nextafter(np.partition(steps, -options.max_cuts)[-options.max_cuts], np.float32(np.inf)))
 
 
 def _smooth(disparity: np.ndarray, right: np.ndarray, down: np.ndarray, sweeps: int) -> np.ndarray:

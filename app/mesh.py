@@ -2,7 +2,7 @@
 
 Vertices are lattice corners: those that the simplified outlines keep, and inside the surfaces those that the disparity
 needs (a quadtree bounded by its error). They are triangulated in the plane, all pages side by side, by one conforming
-Delaunay triangulation: an outline segment that is no edge of it is halved and the triangulation made again. What lies
+Delaunay triangulation: an outline segment that is no edge of it is divided and the triangulation made again. What lies
 outside the outlines is dropped. Then every vertex is lifted: around an outline corner each fan of triangles takes the
 disparity of the LDI pixels that are linked on its side, so a cut has two edges and a weld has one, on whatever pages.
 
@@ -11,7 +11,7 @@ Tried on a 768x576 lattice with 3,300 pixels of edge: two triangles a pixel, 895
 `tests/bench`, 8,000 to 15,000 with straight silhouettes.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import ndimage
@@ -28,6 +28,10 @@ from app.outline import Chains, OutlineOptions, simplify, trace, unlinked
 # the link that leads on to the next quadrant (and, from that one, back).
 QUADRANT_X, QUADRANT_Y = np.array([0, -1, -1, 0]), np.array([0, 0, -1, -1])
 CLOCKWISE = np.array([LEFT, UP, RIGHT, DOWN])
+TRIANGLES_PER_VERTEX = 1.85  # after conforming for each vertex chosen before; 1.2 to 1.8 measured
+ROUNDS = 12  # of the conforming triangulation. Segments end as single pixel edges, which always conform; four do mostly
+COARSENING = 1.5  # of the tolerances of disparity, when a mesh is too large
+COARSENINGS = 6  # then they are above tau, and silhouettes are what is left
 WINDING = 12  # links followed around a corner: at the end of a cut a surface passes below itself before it ends
 EXACT = 1 << 24  # disparities are averaged as integers of this unit, so that the order of summing cannot open a weld
 
@@ -38,17 +42,23 @@ class MeshOptions:
         follow a curved block less closely than its bilinear patch.
     largest_block, smallest_block: of the quadtree, lattice pixels, powers of two.
     outline_block: blocks that an outline crosses are split down to this size, so that triangles get smaller towards it.
+    max_triangles: beyond it the disparity tolerances grow. Silhouettes stay as close as they are: a looser outline of
+        thin things crosses itself and ends with more vertices than before. `lift` bounds the length of the outlines.
     clearance: lattice pixels that inner vertices keep from outlines; more than the outline's tolerance.
-    rounds: of the conforming triangulation; segments are halved to single pixel edges, which always conform.
     """
 
     disparity_tolerance: float = TAU / 8
     largest_block: int = 32
     smallest_block: int = 2
     outline_block: int = 8
+    max_triangles: int = 30_000
     clearance: int = 2
-    rounds: int = 12
     outline: OutlineOptions = field(default_factory=OutlineOptions)
+
+    def coarser(self) -> "MeshOptions":
+        """With looser tolerances of disparity."""
+        outline = replace(self.outline, disparity_tolerance=self.outline.disparity_tolerance * COARSENING)
+        return replace(self, disparity_tolerance=self.disparity_tolerance * COARSENING, outline=outline)
 
 
 @dataclass(frozen=True)
@@ -65,39 +75,64 @@ class Mesh:
 
 def mesh(ldi: LDI, pages: Pages, options: MeshOptions = MeshOptions()) -> Mesh:
     """The triangle mesh of an LDI whose pages are laid out."""
-    chains = trace(pages.index, ldi.neighbours)
-    simplify(chains, pages.index, ldi.disparity, options.outline)
-    inner_page, inner_node = _inner_vertices(pages.index, ldi, options)
-    plane = _triangulate(chains, inner_page, inner_node, pages.index, options)
+    edges = [unlinked(page, ldi.neighbours) for page in pages.index]
+    chains = trace(pages.index, edges)
+    inner_page, inner_node = _choose_vertices(chains, edges, ldi, pages.index, options)
+    plane = _triangulate(chains, inner_page, inner_node, pages.index)
     return _lift(plane, ldi, pages)
+
+
+def _choose_vertices(
+    chains: Chains, edges: list[tuple[np.ndarray, np.ndarray]], ldi: LDI, index: np.ndarray, options: MeshOptions
+) -> tuple[np.ndarray, np.ndarray]:
+    """Simplify the outlines and return page and corner number of the vertices inside, both as coarse as the budget
+    needs."""
+    for _ in range(COARSENINGS):
+        simplify(chains, index, ldi.disparity, options.outline)
+        inner = _inner_vertices(index, edges, ldi, options)
+        on_outlines = np.bitwise_count(chains.pages[chains.keep]).sum()
+        if TRIANGLES_PER_VERTEX * (len(inner[0]) + on_outlines) <= options.max_triangles:
+            break
+        options = options.coarser()
+    return inner
 
 
 # --- Vertices inside the surfaces -----------------------------------------------------------------------------------
 
 
-def _inner_vertices(index: np.ndarray, ldi: LDI, options: MeshOptions) -> tuple[np.ndarray, np.ndarray]:
-    """Page and corner number of the vertices that the disparity inside the surfaces needs."""
+def _inner_vertices(
+    index: np.ndarray, edges: list[tuple[np.ndarray, np.ndarray]], ldi: LDI, options: MeshOptions
+) -> tuple[np.ndarray, np.ndarray]:
+    """Page and corner number of the vertices that the disparity inside the surfaces needs. Grown surfaces are smooth
+    and were never seen, so that an even grid does."""
     found = []
     for number, page in enumerate(index):
-        disparity, inside = _corners(page, ldi)
-        y, x = _quadtree(disparity, inside, options)
+        inside = _inside(page, *edges[number])
         clear = ndimage.minimum_filter(inside, 2 * options.clearance - 1, mode="constant", cval=0)
-        y, x = y[clear[y, x]], x[clear[y, x]]
+        if number == 0:
+            y, x = _quadtree(_corner_disparity(ldi.disparity[page] * (page >= 0)), inside, options)
+            y, x = y[clear[y, x]], x[clear[y, x]]
+        else:
+            y, x = np.nonzero(clear[:: options.outline_block, :: options.outline_block])
+            y, x = y * options.outline_block, x * options.outline_block
         found.append((np.full(len(y), number), y * (page.shape[1] + 1) + x))
     return np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
 
 
-def _corners(page: np.ndarray, ldi: LDI) -> tuple[np.ndarray, np.ndarray]:
-    """(H + 1, W + 1) disparity at the corners of a page, and whether all four pixels around are there and linked."""
-    height, width = page.shape
-    value = np.where(page >= 0, ldi.disparity[page], 0)
-    disparity = np.zeros((height + 1, width + 1), np.float32)
-    disparity[1:-1, 1:-1] = (value[1:, 1:] + value[1:, :-1] + value[:-1, 1:] + value[:-1, :-1]) / 4
-    vertical, horizontal = unlinked(page, ldi.neighbours)
-    inside = np.zeros((height + 1, width + 1), bool)
-    whole = (page >= 0)[1:, 1:] & ~vertical[1:, 1:-1] & ~vertical[:-1, 1:-1]
-    inside[1:-1, 1:-1] = whole & ~horizontal[1:-1, 1:] & ~horizontal[1:-1, :-1]
-    return disparity, inside
+def _corner_disparity(disparity: np.ndarray) -> np.ndarray:
+    """(H, W) at the pixels to (H + 1, W + 1) at the corners between them; 0 on the frame."""
+    result = np.zeros((disparity.shape[0] + 1, disparity.shape[1] + 1), np.float32)
+    rows = disparity[1:] + disparity[:-1]
+    result[1:-1, 1:-1] = (rows[:, 1:] + rows[:, :-1]) / 4
+    return result
+
+
+def _inside(page: np.ndarray, vertical: np.ndarray, horizontal: np.ndarray) -> np.ndarray:
+    """(H + 1, W + 1) bool: corners around which all four pixels of the page are there and linked."""
+    inside = np.zeros((page.shape[0] + 1, page.shape[1] + 1), bool)
+    cut = vertical[1:, 1:-1] | vertical[:-1, 1:-1] | horizontal[1:-1, 1:] | horizontal[1:-1, :-1]
+    inside[1:-1, 1:-1] = (page >= 0)[1:, 1:] & ~cut
+    return inside
 
 
 def _quadtree(disparity: np.ndarray, inside: np.ndarray, options: MeshOptions) -> tuple[np.ndarray, np.ndarray]:
@@ -128,8 +163,11 @@ def _quadtree(disparity: np.ndarray, inside: np.ndarray, options: MeshOptions) -
 
 
 def _needs_split(value: np.ndarray, valid: np.ndarray, bend: np.ndarray, size: int, options: MeshOptions) -> np.ndarray:
-    """(rows, columns) bool for the blocks of `size` cells: not flat enough, or crossed by an outline and large. A block
-    without valid corners has no bilinear patch to compare with; there `bend`, the distance from the local mean, tells."""
+    """(rows, columns) bool for the blocks of `size` cells: not flat enough, or crossed by an outline and large.
+
+    A block without valid corners has no bilinear patch to compare with; there `bend`, the distance from the local mean,
+    tells.
+    """
     rows, columns = (value.shape[0] - 1) // size, (value.shape[1] - 1) // size
 
     def blocks(array):
@@ -164,45 +202,59 @@ class _Plane:
     neighbours: np.ndarray
 
 
-def _triangulate(
-    chains: Chains, inner_page: np.ndarray, inner_node: np.ndarray, index: np.ndarray, options: MeshOptions
-) -> _Plane:
+def _triangulate(chains: Chains, inner_page: np.ndarray, inner_node: np.ndarray, index: np.ndarray) -> _Plane:
     """Conforming Delaunay triangulation of outlines and inner vertices, without what lies outside of the outlines."""
     pages, height, width = index.shape
     corners = (height + 1) * (width + 1)
     inner = inner_page * corners + inner_node
-    for _ in range(options.rounds):
+    place = np.zeros(pages * corners, np.int32)  # of each corner of each page among the points
+    for attempt in range(ROUNDS):
         a, b = chains.segments()
         page_of, segment = np.nonzero(chains.pages[a] >> np.arange(pages)[:, None] & 1)
         first = page_of * corners + chains.nodes[a[segment]]
         second = page_of * corners + chains.nodes[b[segment]]
-        points = np.unique(np.concatenate([inner, first, second]))
+        used = np.zeros(pages * corners, bool)
+        used[inner] = used[first] = used[second] = True
+        points = np.nonzero(used)[0]
+        place[points] = np.arange(len(points), dtype=np.int32)
         page, node = np.divmod(points, corners)
         y, x = np.divmod(node, width + 1)
         # Lattice points lie on common circles everywhere; a shift too small to matter makes the triangulation unique.
         shake = np.random.default_rng(0).uniform(-1e-3, 1e-3, (len(points), 2))
         delaunay = Delaunay(np.stack([x, y + page * (height + 2)], 1) + shake)
-        triangles, neighbours = delaunay.simplices, delaunay.neighbors
-        outline = _edge_key(np.searchsorted(points, first), np.searchsorted(points, second), len(points))
+        triangles = delaunay.simplices
         edges = _edge_key(triangles[:, [1, 2, 0]], triangles[:, [2, 0, 1]], len(points))  # opposite each corner
+        outline = _edge_key(place[first], place[second], len(points))
         order = np.argsort(outline)
+        outline = outline[order]
+        nearest = np.minimum(np.searchsorted(outline, edges), len(outline) - 1)
+        on_outline = outline[nearest] == edges
+        split = np.ones(len(outline), bool)
+        split[nearest[on_outline]] = False
         # Two segments between the same corners enclose nothing: a pixel or two that the simplification would lose.
-        collapsed = np.zeros(len(outline), bool)
-        same = outline[order[1:]] == outline[order[:-1]]
-        collapsed[order[1:][same]] = collapsed[order[:-1][same]] = True
-        split = segment[(collapsed | ~np.isin(outline, edges)) & (b[segment] - a[segment] > 1)]
-        if not len(split):
+        same = np.nonzero(outline[1:] == outline[:-1])[0]
+        split[same] = split[same + 1] = True
+        split = segment[order[split]]
+        if not _subdivide(chains, a[split], b[split], pieces=2 << attempt):
             break
-        chains.keep[(a[split] + b[split]) // 2] = True
-    plane = _Plane(page, x, y, triangles, neighbours)
-    nearest = order[np.minimum(np.searchsorted(outline, edges, sorter=order), len(order) - 1)]
-    on_outline = outline[nearest] == edges
-    plane.neighbours = np.where(on_outline, -1, neighbours)
+    plane = _Plane(page, x, y, triangles, np.where(on_outline, -1, delaunay.neighbors))
     # Delaunay's triangles lie to the left of their edges.
-    forward = points[triangles[:, [1, 2, 0]]] == first[nearest]
-    side = np.where(forward, chains.left[a][segment][nearest], chains.right[a][segment][nearest])
-    surface = np.where(on_outline, np.where(side >> page_of[nearest] & 1, 1, -1), 0)
+    segment_of = order[nearest]
+    forward = points[triangles[:, [1, 2, 0]]] == first[segment_of]
+    side = np.where(forward, chains.left[a][segment][segment_of], chains.right[a][segment][segment_of])
+    surface = np.where(on_outline, np.where(side >> page_of[segment_of] & 1, 1, -1), 0)
     return _drop_outside(plane, surface)
+
+
+def _subdivide(chains: Chains, a: np.ndarray, b: np.ndarray, pieces: int) -> bool:
+    """Keep more of the corners between the kept ones a and b (indices into the chains); whether there were any."""
+    divisible = b - a > 1
+    a, b = a[divisible], b[divisible]
+    pieces = np.minimum(b - a, pieces)
+    which = np.repeat(np.arange(len(a)), pieces - 1)
+    nth = np.arange(len(which)) - np.repeat(np.cumsum(pieces - 1) - (pieces - 1), pieces - 1) + 1
+    chains.keep[a[which] + (b - a)[which] * nth // pieces[which]] = True
+    return len(a) > 0
 
 
 def _edge_key(a: np.ndarray, b: np.ndarray, count: int) -> np.ndarray:

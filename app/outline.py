@@ -72,16 +72,16 @@ def unlinked(page: np.ndarray, neighbours: np.ndarray) -> tuple[np.ndarray, np.n
     return vertical, horizontal
 
 
-def trace(pages: np.ndarray, neighbours: np.ndarray) -> Chains:
+def trace(pages: np.ndarray, edges: list[tuple[np.ndarray, np.ndarray]]) -> Chains:
     """The outlines of all pages as chains between junctions; a loop without a junction begins anywhere on it.
 
-    pages: (P, H, W) int32. A junction is a corner where not exactly two edges meet, or two of different pages.
+    pages: (P, H, W) int32; edges: `unlinked` of each page. A junction is a corner where not exactly two edges meet, or
+    two of different pages.
     """
     _, height, width = pages.shape
     vertical = np.zeros((height, width + 1), np.uint8)
     horizontal = np.zeros((height + 1, width), np.uint8)
-    for number, page in enumerate(pages):
-        v, h = unlinked(page, neighbours)
+    for number, (v, h) in enumerate(edges):
         vertical |= v.astype(np.uint8) << number
         horizontal |= h.astype(np.uint8) << number
     vi, vj = np.nonzero(vertical)
@@ -175,11 +175,13 @@ def _loop_starts(tail: np.ndarray, head: np.ndarray, junction: np.ndarray, nodes
 
 
 def simplify(chains: Chains, pages: np.ndarray, disparity: np.ndarray, options: OutlineOptions = OutlineOptions()):
-    """Choose `chains.keep` by Douglas and Peucker's (1973) rule, for all chains at once, one level of splits a pass.
+    """Choose `chains.keep` anew by Douglas and Peucker's (1973) rule, all chains at once, one level of splits a pass.
 
     The distance is that of position and, on the scale of its own tolerance, of the disparity on each page.
     pages: (P, H, W) int32; disparity: (N,) of the LDI.
     """
+    ends = np.diff(chains.chain, prepend=-1, append=chains.chain[-1] + 1) != 0
+    chains.keep = ends[:-1] | ends[1:]
     row = pages.shape[2] + 1
     y, x = np.divmod(chains.nodes, row)
     points = np.concatenate(

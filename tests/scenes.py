@@ -9,8 +9,8 @@ HEIGHT, WIDTH = 120, 160
 
 @dataclass(frozen=True)
 class Scene:
-    """disparity: (H, W) float32 of what is visible; colour: (H, W, 3) uint8 of it; background: (H, W, 3) uint8, what the
-    farthest surface looks like where it is hidden, or None where nobody can know."""
+    """disparity: (H, W) float32 of what is visible; colour: (H, W, 3) uint8 of it; background: (H, W, 3) uint8, what
+    the farthest surface looks like where it is hidden, or None where nobody can know."""
 
     disparity: np.ndarray
     colour: np.ndarray
@@ -71,7 +71,7 @@ def ring() -> Scene:
 
 
 def slit() -> Scene:
-    """A flap that stands off a wall at its tip and joins it at its root: cuts with ends in the middle of the picture."""
+    """A flap that stands off a wall at its tip and joins it at its root: cuts that end in the middle of the picture."""
     y, x = _grid()
     on_flap = (abs(y - 60) < 20) & (x > 40) & (x < 120)
     scene = _over([(on_flap, 0.1, (200, 60, 160))])

@@ -14,7 +14,7 @@ ASIDE = np.array([0.5 + 1.7e-4, 0.5 + 2.3e-4])  # sample points at pixel centres
 
 
 def rasterise(mesh: Mesh, page: int, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """How many of a page's triangles cover each pixel centre of the lattice (H, W), and the disparity of one of them."""
+    """How many of a page's triangles cover each pixel centre of the lattice (H, W), and one's disparity there."""
     triangles = mesh.triangles[(mesh.page[mesh.triangles] == page).all(1)]
     corners = mesh.points[triangles].astype(np.float64)  # (T, 3, 2)
     # Three vertices on one line of the lattice make a triangle that only a tilted view sees.
@@ -111,7 +111,7 @@ def _links_of_a_sheet(ldi: LDI) -> int:
 
 
 def uvs_in_page(mesh: Mesh, pages: Pages) -> None:
-    """Texture coordinates lie in their page's rectangle of the atlas, half a texel at most beyond the pixels it holds."""
+    """Texture coordinates lie in their page's rectangle of the atlas, half a texel at most beyond its pixels."""
     size = np.array([pages.image.shape[1], pages.image.shape[0]])
     assert mesh.uv.min() >= 0
     assert mesh.uv.max() <= 1
