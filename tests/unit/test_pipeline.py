@@ -4,8 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from app.atlas import compose
+from app.clean import clean
 from app.errors import Cancelled, UserError
 from app.glb import decode
+from app.grow import grow
+from app.inpaint import push_pull
+from app.ldi import lift
+from app.mesh import mesh
 from app.photo import Photo
 from app.pipeline import STAGES, Options, Pipeline, lattice_size
 from tests import scenes, validators
@@ -31,9 +37,9 @@ def _photo(scene: scenes.Scene) -> Photo:
     return Photo(texture, None, None, (texture.shape[1], texture.shape[0]), ())
 
 
-def _run(scene, progress=None, options=Options(), **kwargs):
-    pipeline = Pipeline(_Constant(scene.disparity), options)
-    return asyncio.run(pipeline.run(_photo(scene), progress=progress, **kwargs))
+def _run(scene, progress=None, **options):
+    pipeline = Pipeline(_Constant(scene.disparity), Options(**options))
+    return asyncio.run(pipeline.run(_photo(scene), progress=progress))
 
 
 def test_a_photo_becomes_a_glb_with_layers():
@@ -80,7 +86,7 @@ def test_cancel_ends_the_run_and_the_next_one_works(at):
 
 
 def test_the_range_is_one_number_for_camera_and_fill():
-    narrow, wide = (_run(scenes.square(), options=Options(range=value)) for value in (0.02, 0.05))
+    narrow, wide = (_run(scenes.square(), range=value) for value in (0.02, 0.05))
     assert decode(wide.glb).extras["range"] == pytest.approx(0.05)
     assert wide.counts["grown_pixels"] > 1.5 * narrow.counts["grown_pixels"]
 
@@ -97,13 +103,6 @@ def test_lattice_is_never_larger_than_the_photo():
 
 def test_every_lattice_mesh_of_an_estimate_is_valid():
     """Cleaning leaves no layers that meshing cannot follow: a soft estimate of each scene."""
-    from app.atlas import compose
-    from app.clean import clean
-    from app.grow import grow
-    from app.inpaint import push_pull
-    from app.ldi import lift
-    from app.mesh import mesh
-
     for scene in (make() for make in scenes.ALL):
         soft = scene.disparity[::2, ::2]
         layers = grow(lift(clean(soft, scene.colour), scene.colour), 6.0)
