@@ -21,8 +21,8 @@ from app.ldi import LDI, STEP_X, STEP_Y
 @dataclass(frozen=True)
 class GrowOptions:
     """tau: largest disparity step between neighbours.
-    margin: lattice pixels grown beyond what the parallax reveals: half of it covers the simplified outline, half the
-        rounding of distances.
+    slack: factor on what the parallax reveals at a seed: the surface in front may come nearer beside it.
+    margin: lattice pixels grown beyond: half of it covers the simplified outline, half the rounding of distances.
     max_iterations: section 4.2 grows for 50.
     max_slots: pixels at one position; a fifth surface behind the others is never seen within a comfortable range.
     behind: disparity by which a pixel must lie below the surface that hides it. A quarter of tau moves by a third of a
@@ -33,6 +33,7 @@ class GrowOptions:
     """
 
     tau: float = TAU
+    slack: float = 1.1
     margin: float = 2.0
     max_iterations: int = 50
     max_slots: int = 4
@@ -100,7 +101,7 @@ class _Growth:
         )
         self.seed = np.arange(count, dtype=np.int32)  # the photo pixel that each pixel grew from
         self._reserve(count // 4)
-        self.width = step * np.float32(parallax) + np.float32(options.margin)  # of the band behind each photo pixel
+        self.width = step * np.float32(parallax * options.slack) + np.float32(options.margin)  # of each seed's band
         self.stack = np.full((options.max_slots, count), -1, np.int32)  # pixels at each position, front to back
         self.stack[0] = np.arange(count, dtype=np.int32)
         self.filled = np.ones(count, np.uint8)
