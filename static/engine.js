@@ -1,7 +1,9 @@
 // The page's side of the Python worker: starts it through PyScript, hands photos over, tells of progress, cancels.
 
 const PATIENCE = 1500; // ms in which a cancelled conversion must stop by itself; then its worker is ended
+const INTERPRETER = "vendor/pyodide/pyodide.asm.wasm";
 const GONE = { code: "interpreter", sentence: "The Python worker stopped: this device may have run out of memory." };
+const NOT_LOADED = { code: "start", sentence: "Python could not be loaded. Check the connection and load the page again." };
 
 /** A failure with one plain sentence for people and a stable code for programs. */
 export class Failure extends Error {
@@ -11,11 +13,13 @@ export class Failure extends Error {
   }
 }
 
-const isIos = () => /iPhone|iPad|iPod/.test(navigator.userAgent) || (/Mac/.test(navigator.userAgent) && navigator.maxTouchPoints > 1);
+// An iPad says that it is a Mac, but no Mac has a touch screen.
+const isIos = () => /iP(hone|ad|od)|Mac/.test(navigator.userAgent) && navigator.maxTouchPoints > 1;
 
 /**
- * Events: "starting" (detail {step}: "python", "loaded", "network"), "ready", "progress" (detail {stage, fraction}).
- * `ready` is a promise of {name, backend, deviation, notes, startMs}; it rejects with a Failure.
+ * Events: "starting" (detail {step}: "download", "python", "loaded", "network"), then "ready" (detail {name, backend,
+ * deviation, notes, startMs}) or "failed" (detail a Failure); "progress" (detail {stage, fraction}).
+ * `ready` is a promise of what "ready" tells; it rejects with the Failure.
  */
 export class Engine extends EventTarget {
   #script = null;
@@ -29,7 +33,7 @@ export class Engine extends EventTarget {
     this.stop();
     this.#backend = backend;
     this.ready = this.#start();
-    this.ready.catch(() => {}); // who awaits it hears of the failure; nobody need
+    this.ready.catch((error) => error.code !== "cancelled" && this.#tell("failed", error));
     return this.ready;
   }
 
@@ -91,6 +95,7 @@ export class Engine extends EventTarget {
     this.#broken.promise.catch(() => {});
     this.#tell("starting", { step: "download" });
     let loaded = false;
+    ensure(INTERPRETER).catch(this.#broken.reject);
     try {
       this.#worker = await Promise.race([this.#launch(), this.#broken.promise]);
       const listen = ({ data }) => {
@@ -103,7 +108,7 @@ export class Engine extends EventTarget {
       if (error instanceof Failure) throw error;
       console.error(error);
     }
-    if (!loaded) throw new Failure({ code: "start", sentence: "Python could not be loaded. Check the connection and load the page again." });
+    if (!loaded) throw new Failure(NOT_LOADED);
     const network = await this.#ask("prepare", this.#backend, isIos());
     const details = { ...network, startMs: performance.now() - begin };
     this.#tell("ready", details);
@@ -130,6 +135,12 @@ export class Engine extends EventTarget {
   #tell(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/** Pyodide waits for ever when its largest file cannot be had, so that somebody has to ask for it. */
+async function ensure(path) {
+  const response = await fetch(path, { method: "HEAD" }).catch(() => null);
+  if (!response?.ok) throw new Failure(NOT_LOADED);
 }
 
 function withResolvers() {

@@ -8,6 +8,7 @@ const SMOOTHING = 0.12; // seconds: time constant with which the camera follows
 const SWAY_SMOOTHING = 0.6; // slower, so that the sway begins softly after a hand lets go
 const REST = 0.002; // radii: closer than this to the target, the camera stands; below what a pixel can show
 const IDLE = 2.5; // seconds after the last input until the sway goes on
+const KEY_IDLE = 8; // the same after a key: nobody lets go of a place chosen by keys
 const SWAY_PERIODS = [9, 13]; // seconds, across and up; no common multiple soon, so that it does not look like a machine
 const SWAY_SIZE = [0.75, 0.4]; // radii
 const KEY_STEP = 0.25; // radii
@@ -63,6 +64,7 @@ export class Motion {
 
   set swaying(value) {
     this.#swaying = value;
+    if (value && this.#source === "keys") this.#source = null;
     this.wake();
   }
 
@@ -99,7 +101,7 @@ export class Motion {
   step(now) {
     const elapsed = this.#lastStep === null ? 1 / 60 : Math.min(now - this.#lastStep, LONGEST_STEP);
     this.#lastStep = now;
-    const sways = this.#maySway() && now - this.#lastInput > IDLE;
+    const sways = this.#maySway() && now - this.#lastInput > (this.#source ? KEY_IDLE : IDLE);
     if (sways) this.#swayTime += elapsed;
     const target = sways ? this.#sway() : this.#target;
     const share = 1 - Math.exp(-elapsed / (sways ? SWAY_SMOOTHING : SMOOTHING));
@@ -116,7 +118,7 @@ export class Motion {
   }
 
   #maySway() {
-    return this.#swaying && !this.#held && this.#source === null;
+    return this.#swaying && !this.#held && (this.#source === null || this.#source === "keys");
   }
 
   #sway() {

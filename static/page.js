@@ -166,15 +166,12 @@ engine.addEventListener("ready", ({ detail }) => {
   });
 });
 
-async function start() {
-  try {
-    await engine.start($("backend").value);
-  } catch (error) {
-    if (error.code === "cancelled") return; // started anew meanwhile
-    tellEngine("failed", "Could not start");
-    if (!job) complain(error); // a photo that waits says it itself
-  }
-}
+engine.addEventListener("failed", ({ detail }) => {
+  tellEngine("failed", "Could not start");
+  if (!job) complain(detail); // a photo that waits says it itself
+});
+
+const start = () => engine.start($("backend").value);
 
 /** On a host that sends no isolation headers the service worker adds them, after one reload before anything is begun. */
 async function isolate() {

@@ -20,8 +20,8 @@ def layers():
     """
     random = np.random.default_rng(3)
     texture = random.uniform(0, 255, (50, 75, 3)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
-    depth = np.full((400, 600), 40, np.uint8)
-    depth[120:280, 220:380] = 220
+    depth = np.full((400, 600), 220, np.uint8)  # of this format: larger is farther
+    depth[120:280, 220:380] = 40
     photo = photos.save(texture, "JPEG", quality=95)
     return photos.gdepth(photos.save(depth, "PNG"), photo=photo), (300, 200), (110, 200)
 
@@ -45,7 +45,6 @@ def scene(studio, layers):
     """The layers in the viewer, standing straight ahead: (Studio, Camera, (near, far) points, the picture)."""
     data, near, far = layers
     studio.give(data, "layers.jpg")
-    studio.page.locator("#facts dd:text('layers.jpg')").wait_for(timeout=60_000)
     studio.wait_result()
     studio.pause()
     studio.viewer("offset = [0, 0]")
@@ -56,7 +55,7 @@ def scene(studio, layers):
 def assert_moved(camera, before, after, points, offset):
     for point, disparity in zip(points, (1.0, 0.0), strict=True):
         moved = shift(patch(before, camera, point), patch(after, camera, point), REACH)
-        assert moved == pytest.approx(expected_shift(camera, offset, disparity, before), abs=0.6), point
+        assert moved == pytest.approx(expected_shift(camera, offset, disparity, before), abs=0.5), point
 
 
 @pytest.mark.parametrize("offset", [(1, 0), (-1, 0), (0, 1), (0, -1), (0.6, 0.8)])
