@@ -18,10 +18,11 @@ from PIL import Image
 from app import photo
 from app.network import OnnxNetwork
 from app.pipeline import STAGES, Pipeline
+from builder.common import ROOT
 from tests.bench.browser import Browser
 
 MEGAPIXELS = (1, 3, 12)
-SAMPLE = Path("static/samples/coffee.jpg")
+SAMPLE = ROOT / "static" / "samples" / "astronaut.jpg"  # the sample with the most layers
 GRAIN = 4.0  # standard deviation in grey levels: about ISO 400 on a phone
 QUALITY = 92  # of the JPEG, as cameras write it
 REPEATS = 3
