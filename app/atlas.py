@@ -94,9 +94,23 @@ def _up(value: int, block: int) -> int:
 
 def _extend(page: np.ndarray, colour: np.ndarray) -> np.ndarray:
     """(h, w) pixel indices, -1 = none, to a (h, w, 3) uint8 image whose empty part continues the border smoothly."""
-    known = page >= 0
-    image = np.where(known[..., None], colour[page], 0).astype(np.float32)
-    return np.clip(_fill_empty(image, known.astype(np.float32)) + 0.5, 0, 255).astype(np.uint8)
+    height, width = page.shape
+    y, x = np.nonzero(page >= 0)
+    own = colour[page[y, x]]
+    # The first halving takes the pixels that are there, few in most pages, and not the whole image.
+    rows, columns = -(-height // 2), -(-width // 2)
+    cell = y // 2 * columns + x // 2
+    count = np.bincount(cell, minlength=rows * columns)
+    mean = np.stack([np.bincount(cell, own[:, c], rows * columns) for c in range(3)], 1) / np.maximum(count, 1)[:, None]
+    known = np.minimum(count, 1).astype(np.float32).reshape(rows, columns)
+    half = _fill_empty(mean.astype(np.float32).reshape(rows, columns, 3), known)
+    image = _levels(half).repeat(2, 0).repeat(2, 1)[:height, :width]
+    image[y, x] = _levels(own)
+    return image
+
+
+def _levels(colour: np.ndarray) -> np.ndarray:
+    return np.clip(colour + 0.5, 0, 255).astype(np.uint8)
 
 
 def _fill_empty(image: np.ndarray, weight: np.ndarray) -> np.ndarray:

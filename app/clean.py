@@ -244,23 +244,33 @@ def upsample(disparity: np.ndarray, guide: np.ndarray, options: CleanOptions = C
     i, j = row[y].astype(np.intp), column[x].astype(np.intp)
     dy, dx = (row[y] - i - 0.5).astype(np.float32), (column[x] - j - 0.5).astype(np.float32)
 
-    coarse_guide = resize(guide, h, w)
-    colour = guide[y, x].astype(np.float32)
+    radius = options.upsample_radius
+    pad = [(radius, radius)] * 2
+    row_of = w + 2 * radius  # in the padded network-resolution images, which need no bounds checks
+    at = (i + radius) * row_of + j + radius
+    value_of = np.pad(disparity, pad, mode="edge").ravel()
+    colour_of = [np.pad(channel, pad, mode="edge").ravel() for channel in np.moveaxis(resize(guide, h, w), 2, 0)]
+    colour = guide[y, x].T.astype(np.float32)
     boundary = ((low + high) / 2)[i, j]
+    reach = range(-radius, radius + 1)
+    weight_y, weight_x = (
+        [np.exp((offset - d) ** 2 / np.float32(-2 * options.sigma_space**2)) for offset in reach] for d in (dy, dx)
+    )
     weight_sum, value_sum = np.zeros((2, 2, len(y)), np.float32)  # [side, pixel]; side 1 = near
-    reach = range(-options.upsample_radius, options.upsample_radius + 1)
     for oi in reach:
         for oj in reach:
-            ni, nj = np.clip(i + oi, 0, h - 1), np.clip(j + oj, 0, w - 1)
-            distance = ((oi - dy) ** 2 + (oj - dx) ** 2) / options.sigma_space**2
-            difference = ((coarse_guide[ni, nj] - colour) ** 2).sum(1) / options.sigma_colour**2
+            there = at + (oi * row_of + oj)
+            difference = sum((np.take(of, there) - own) ** 2 for of, own in zip(colour_of, colour, strict=True))
             # The floor keeps a pixel unlike all its neighbours on the side that is closer in space.
-            weight = np.exp(-0.5 * distance) * (np.exp(-0.5 * difference) + 1e-3)
-            value = disparity[ni, nj]
+            similar = np.exp(difference * np.float32(-0.5 / options.sigma_colour**2)) + np.float32(1e-3)
+            weight = weight_y[oi + radius] * weight_x[oj + radius] * similar
+            value = np.take(value_of, there)
             near = value > boundary
-            for side, mask in enumerate((~near, near)):
-                weight_sum[side] += weight * mask
-                value_sum[side] += weight * mask * value
+            weight_sum[1] += weight * near
+            weight_sum[0] += weight * ~near
+            weight *= value
+            value_sum[1] += weight * near
+            value_sum[0] += weight * ~near
     winner = (weight_sum[1] > weight_sum[0]).astype(np.intp)
     pick = np.arange(len(y))
     smooth[y, x] = value_sum[winner, pick] / weight_sum[winner, pick]

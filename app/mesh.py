@@ -75,7 +75,8 @@ class Mesh:
 
 def mesh(ldi: LDI, pages: Pages, options: MeshOptions = MeshOptions()) -> Mesh:
     """The triangle mesh of an LDI whose pages are laid out."""
-    edges = [unlinked(page, ldi.neighbours) for page in pages.index]
+    links = np.ascontiguousarray(ldi.neighbours.T)
+    edges = [unlinked(page, links) for page in pages.index]
     chains = trace(pages.index, edges)
     inner_page, inner_node = _choose_vertices(chains, edges, ldi, pages.index, options)
     plane = _triangulate(chains, inner_page, inner_node, pages.index)
@@ -108,14 +109,14 @@ def _inner_vertices(
     found = []
     for number, page in enumerate(index):
         inside = _inside(page, *edges[number])
-        clear = ndimage.minimum_filter(inside, 2 * options.clearance - 1, mode="constant", cval=0)
         if number == 0:
             y, x = _quadtree(_corner_disparity(ldi.disparity[page] * (page >= 0)), inside, options)
-            y, x = y[clear[y, x]], x[clear[y, x]]
         else:
-            y, x = np.nonzero(clear[:: options.outline_block, :: options.outline_block])
+            y, x = np.nonzero(inside[:: options.outline_block, :: options.outline_block])
             y, x = y * options.outline_block, x * options.outline_block
-        found.append((np.full(len(y), number), y * (page.shape[1] + 1) + x))
+        reach = range(1 - options.clearance, options.clearance)
+        clear = np.logical_and.reduce([inside[y + dy, x + dx] for dy in reach for dx in reach])
+        found.append((np.full(clear.sum(), number), y[clear] * (page.shape[1] + 1) + x[clear]))
     return np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
 
 

@@ -53,19 +53,19 @@ class Chains:
         return kept[:-1][same], kept[1:][same]
 
 
-def unlinked(page: np.ndarray, neighbours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def unlinked(page: np.ndarray, links: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Outline of one page: vertical (H, W + 1) and horizontal (H + 1, W) unit edges, bool.
 
-    page: (H, W) int32, the LDI pixel at each position, -1 = none. neighbours: (N, 4) of the LDI.
+    page: (H, W) int32, the LDI pixel at each position, -1 = none. links: (4, N), the LDI's neighbours by direction.
     """
     height, width = page.shape
     present = page >= 0
     vertical = np.zeros((height, width + 1), bool)
     horizontal = np.zeros((height + 1, width), bool)
     left, right, above, below = page[:, :-1], page[:, 1:], page[:-1], page[1:]
-    linked = (left >= 0) & (right >= 0) & (neighbours[left, RIGHT] == right)
+    linked = (left >= 0) & (right >= 0) & (np.take(links[RIGHT], left) == right)
     vertical[:, 1:-1] = (present[:, :-1] | present[:, 1:]) & ~linked
-    linked = (above >= 0) & (below >= 0) & (neighbours[above, DOWN] == below)
+    linked = (above >= 0) & (below >= 0) & (np.take(links[DOWN], above) == below)
     horizontal[1:-1] = (present[:-1] | present[1:]) & ~linked
     vertical[:, [0, -1]] = present[:, [0, -1]]
     horizontal[[0, -1]] = present[[0, -1]]
