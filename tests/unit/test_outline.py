@@ -9,7 +9,7 @@ from tests.layers import build
 
 def _chains(built):
     index = deal(built.ldi)
-    edges = [unlinked(page, built.ldi.neighbours) for page in index]
+    edges = [unlinked(page, built.ldi.neighbours.T) for page in index]
     return index, edges, trace(index, edges)
 
 
