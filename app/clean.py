@@ -44,6 +44,7 @@ class CleanOptions:
     passes: of the median; a smear of 2 * radius pixels on either side of an edge needs two.
     min_component: in pixels at network resolution (section 4.2).
     upsample_radius: in network pixels, the window in which two surfaces compete for a lattice pixel.
+    together: lattice pixels, side of the square whose pixels decide together: alone, they fray the silhouette.
     sigma_space: in network pixels.
     sigma_colour: of the guide, in 0..255; small enough that JPEG noise does not vote, edges of low contrast still do.
     """
@@ -62,6 +63,7 @@ class CleanOptions:
     passes: int = 3
     min_component: int = 20
     upsample_radius: int = 3
+    together: int = 5
     sigma_space: float = 2.0
     sigma_colour: float = 14.0
 
@@ -271,7 +273,10 @@ def upsample(disparity: np.ndarray, guide: np.ndarray, options: CleanOptions = C
             weight *= value
             value_sum[1] += weight * near
             value_sum[0] += weight * ~near
-    winner = (weight_sum[1] > weight_sum[0]).astype(np.intp)
+    margin = np.zeros((height, width), np.float32)
+    margin[y, x] = (weight_sum[1] - weight_sum[0]) / (weight_sum[1] + weight_sum[0])
+    margin = ndimage.uniform_filter(margin, options.together)
+    winner = (margin[y, x] > 0).astype(np.intp)
     pick = np.arange(len(y))
     smooth[y, x] = value_sum[winner, pick] / weight_sum[winner, pick]
     return smooth
