@@ -3,7 +3,10 @@
 const PATIENCE = 1500; // ms in which a cancelled conversion must stop by itself; then its worker is ended
 const INTERPRETER = "vendor/pyodide/pyodide.asm.wasm";
 const GONE = { code: "interpreter", sentence: "The Python worker stopped: this device may have run out of memory." };
-const NOT_LOADED = { code: "start", sentence: "Python could not be loaded. Check the connection and load the page again." };
+const NOT_LOADED = {
+  code: "start",
+  sentence: "Python could not be loaded. Check the connection and load the page again.",
+};
 
 /** A failure with one plain sentence for people and a stable code for programs. */
 export class Failure extends Error {

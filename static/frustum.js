@@ -8,8 +8,8 @@ const CLIP_FAR = 2; // of the farthest
 /**
  * Where the camera is and what it sees.
  *
- * `photo` is asset.extras.tiefblick of a 3D photo: width, height and focal in lattice pixels; near, far, focus and radius
- * in scene units; zoom is the share of the photo that is shown. `offset` is (right, up) in radii of the disc.
+ * `photo` is asset.extras.tiefblick of a 3D photo: width, height and focal in lattice pixels; near, far, focus and
+ * radius in scene units; zoom is the share of the photo that is shown. `offset` is (right, up) in radii of the disc.
  * Returns the position, and left, right, bottom, top on the near clip plane.
  */
 export function frustum(photo, [right, up]) {

@@ -1,16 +1,16 @@
-// Ways in for a photo: file dialog, camera, drop, paste, samples; and decoding by the browser for what Python cannot read.
+// Ways in for a photo: file, camera, drop, paste, samples; and decoding by the browser for what Python cannot read.
 
 const IMAGE_NAME = /\.(jpe?g|png|webp|gif|tiff?|bmp|heic|heif|avif)$/i;
 const LARGEST = 256 * 2 ** 20; // bytes; a larger file would be copied to the worker and run out of memory there
-const LONG_SIDE = 2048; // pixels that the browser hands over: the texture needs 1536, and less memory is kinder to phones
+const LONG_SIDE = 2048; // pixels that the browser hands over: the texture needs 1536, and phones have little memory
 
-/** The first image in a list of files (a folder or a selection may hold other things), else the first file, else null. */
+/** The first image in a list of files (a selection may hold other things), else the first file, else null. */
 export function firstImage(files) {
   const list = [...(files ?? [])];
   return list.find((file) => file.type.startsWith("image/") || IMAGE_NAME.test(file.name)) ?? list[0] ?? null;
 }
 
-/** Call `take(file)` for a photo dropped or pasted anywhere on the page; `hover(true or false)` while one is dragged over. */
+/** Call `take(file)` for a photo dropped or pasted anywhere on the page; `hover(boolean)` while one is dragged. */
 export function listen(take, hover) {
   let depth = 0; // enter and leave come for every element on the way
   const dragged = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");

@@ -1,5 +1,5 @@
-// Where the camera should be, from everything that can move it: pointer, drag, arrow keys, the device's tilt, and a slow
-// sway of its own while nobody does anything.
+// Where the camera should be, from everything that can move it: pointer, drag, arrow keys, the device's tilt, and a
+// slow sway of its own while nobody does anything.
 
 import { intoDisc } from "./frustum.js";
 import { Tilt } from "./tilt.js";
@@ -9,7 +9,7 @@ const SWAY_SMOOTHING = 0.6; // slower, so that the sway begins softly after a ha
 const REST = 0.002; // radii: closer than this to the target, the camera stands; below what a pixel can show
 const IDLE = 2.5; // seconds after the last input until the sway goes on
 const KEY_IDLE = 8; // the same after a key: nobody lets go of a place chosen by keys
-const SWAY_PERIODS = [9, 13]; // seconds, across and up; no common multiple soon, so that it does not look like a machine
+const SWAY_PERIODS = [9, 13]; // seconds, across and up; no small common multiple, so that it does not repeat
 const SWAY_SIZE = [0.75, 0.4]; // radii
 const KEY_STEP = 0.25; // radii
 const DRAG_REACH = 0.3; // a drag over this share of the picture goes from the centre to the edge of the disc
@@ -168,7 +168,11 @@ export class Motion {
 
   #key(event) {
     if (event.key === "Home") this.#move("keys", [0, 0]);
-    else if (KEYS[event.key]) this.#move("keys", this.#target.map((value, i) => value + KEY_STEP * KEYS[event.key][i]));
+    else if (KEYS[event.key])
+      this.#move(
+        "keys",
+        this.#target.map((value, i) => value + KEY_STEP * KEYS[event.key][i]),
+      );
     else return;
     event.preventDefault();
   }

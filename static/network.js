@@ -11,7 +11,11 @@ const THREADS_AT_MOST = 4; // more cores than a phone has fast ones make it slow
 
 const WASM = { bundle: "ort.wasm.min.mjs", provider: "wasm" };
 const BACKENDS = {
-  "wasm-threads": { ...WASM, label: "WASM", threads: () => Math.min(navigator.hardwareConcurrency ?? 1, THREADS_AT_MOST) },
+  "wasm-threads": {
+    ...WASM,
+    label: "WASM",
+    threads: () => Math.min(navigator.hardwareConcurrency ?? 1, THREADS_AT_MOST),
+  },
   wasm: { ...WASM, label: "WASM", threads: () => 1 },
   webgpu: { bundle: "ort.webgpu.min.mjs", provider: "webgpu", label: "WebGPU", threads: () => 1 },
   webgl: { bundle: "ort.webgl.min.mjs", provider: "webgl", label: "WebGL", threads: () => 1 },
@@ -19,7 +23,7 @@ const BACKENDS = {
 
 /**
  * Why this device cannot use a backend, as the end of the sentence "… was not used: …"; an empty string if it can.
- * `ios` comes from the page: a worker's navigator does not tell an iPad from a Mac. Who forces a backend may have a slow one.
+ * `ios` comes from the page: a worker's navigator does not tell an iPad from a Mac. `forced`: slowness is no obstacle.
  */
 export async function obstacle(name, ios, forced) {
   if (name === "wasm") return "";
@@ -49,7 +53,11 @@ export async function open(path, name) {
   ort.env.logLevel = "error";
   const model = new Uint8Array(await (await fetchModel(path)).arrayBuffer());
   const session = await ort.InferenceSession.create(model, { executionProviders: [provider] });
-  return new Session(ort, session, label + (count > 1 ? `, ${count} threads` : provider === "wasm" ? ", 1 thread" : ""));
+  return new Session(
+    ort,
+    session,
+    label + (count > 1 ? `, ${count} threads` : provider === "wasm" ? ", 1 thread" : ""),
+  );
 }
 
 async function fetchModel(path) {

@@ -1,5 +1,5 @@
-// The page: takes a photo, lets the engine make a 3D photo of it, shows that in the viewer. Three states: idle, working,
-// result; the words for each stand in index.html.
+// The page: takes a photo, lets the engine make a 3D photo of it, shows that in the viewer. Three states: idle,
+// working, result; the words for each stand in index.html.
 
 import { Engine } from "./engine.js";
 import * as intake from "./intake.js";
@@ -23,7 +23,7 @@ const progress = new Progress($("stages"), document.querySelector(".stage"));
 let job = null; // what is under way; a new object for each photo
 let file3d = null; // object URL of the GLB to save
 
-// ---- The photo's way -------------------------------------------------------------------------------------------------
+// --- The photo's way ---
 
 /** One photo from file to viewer. A new one replaces what is under way. */
 async function make(file) {
@@ -67,7 +67,9 @@ async function present({ glb, times, counts, notes, size }, file) {
     ...Object.fromEntries(Object.entries(counts).map(([name, count]) => [words(name), count.toLocaleString("en")])),
   });
   const touch = matchMedia("(pointer: coarse)").matches;
-  const how = touch ? "Tilt your phone, or drag the picture." : "Move the pointer over the picture, or use the arrow keys.";
+  const how = touch
+    ? "Tilt your phone, or drag the picture."
+    : "Move the pointer over the picture, or use the arrow keys.";
   $("result-lead").textContent = `Made in ${seconds(total)}. ${how}`;
   enter("result");
   speak("The 3D photo is ready.");
@@ -93,7 +95,7 @@ function giveUp(error) {
   complain(error);
 }
 
-// ---- What is seen ----------------------------------------------------------------------------------------------------
+// --- What is seen ---
 
 function enter(state) {
   document.body.dataset.state = state;
@@ -141,7 +143,7 @@ function words(name) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-// ---- The engine ------------------------------------------------------------------------------------------------------
+// --- The engine ---
 
 function tellEngine(state, text) {
   $("engine").dataset.engine = state;
@@ -173,7 +175,7 @@ engine.addEventListener("failed", ({ detail }) => {
 
 const start = () => engine.start($("backend").value);
 
-/** On a host that sends no isolation headers the service worker adds them, after one reload before anything is begun. */
+/** Where the host sends no isolation headers the service worker adds them, after one reload before anything begins. */
 async function isolate() {
   if (crossOriginIsolated || !navigator.serviceWorker || sessionStorage.getItem(ISOLATION_TRIED)) return;
   sessionStorage.setItem(ISOLATION_TRIED, "yes");
@@ -192,9 +194,12 @@ async function isolate() {
   }
 }
 
-// ---- Ways in ---------------------------------------------------------------------------------------------------------
+// --- Ways in ---
 
-for (const [button, input] of [["choose", "file"], ["take", "camera"]]) {
+for (const [button, input] of [
+  ["choose", "file"],
+  ["take", "camera"],
+]) {
   $(button).addEventListener("click", () => $(input).click());
   $(input).addEventListener("change", () => {
     const file = intake.firstImage($(input).files);

@@ -25,8 +25,8 @@ function toDevice([x, y, z], alpha, beta, gamma) {
 }
 
 /**
- * The eye stays where it was while the device turns: seen from the device, it moves. That needs no Euler angles, so nothing
- * jumps where they do. The baseline, the direction to the eye, slowly follows the screen's normal.
+ * The eye stays where it was while the device turns: seen from the device, it moves. That needs no Euler angles, so
+ * nothing jumps where they do. The baseline, the direction to the eye, slowly follows the screen's normal.
  */
 export class Tilt {
   #eye = null;
