@@ -1,0 +1,154 @@
+"""The family of depth networks: a U-Net of inverted residual blocks with linear bottlenecks, skips by addition.
+
+    python models/tiefenrausch/network.py        # parameters and multiply-adds of the members named here
+
+After Tiefenrausch (Kopf et al. 2020) and MobileNetV2 (Sandler et al. 2018): 1x1 expand, 3x3 depthwise, 1x1 linear
+project; ReLU6, so that activations stay in a known range for reduced precision. A stride-2 stem, because a third of the
+published network's multiply-adds are spent at full resolution. Upsampling is nearest by two. The output is predicted at
+half resolution: bilinear by two, plus (`subpixel`) one correction for each of the four pixels of a cell, which costs 16
+million multiply-adds at 384x288 and puts edges between the half-resolution samples.
+
+Nothing here but convolutions, additions, clips, Resize and DepthToSpace: what every backend of ONNX Runtime Web runs.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+IMAGE_MEAN, IMAGE_GAIN = 0.45, 4.0  # of photos in 0..1, roughly to zero mean and unit deviation
+SIZE = (384, 288)  # at which costs are given
+
+
+@dataclass(frozen=True)
+class Options:
+    """A member of the family; index k of a tuple is the level at 1 / 2^(k+1) of the resolution.
+
+    widths: channels of each level, the stem's first.
+    expansions: of the encoder's blocks that lead to levels 1, 2, ...
+    depths: blocks that follow the stride-2 block of these levels.
+    middle: blocks at the deepest level, with `middle_expansion`.
+    decoder_expansions: of the skip, decoder and fusing blocks of each level but the deepest.
+    fuse_depths: blocks after each skip has been added.
+    subpixel: correct each pixel of the 2x2 cells of the output.
+    normalise: batch normalisation after each convolution, which training from scratch needs. It takes a third of a
+        step's time on a CPU; what starts from a trained network has it folded into the weights and does without.
+    """
+
+    widths: tuple[int, ...] = (16, 24, 40, 64, 96)
+    expansions: tuple[int, ...] = (3, 4, 4, 6)
+    depths: tuple[int, ...] = (1, 2, 2, 2)
+    middle: int = 2
+    middle_expansion: int = 6
+    decoder_expansions: tuple[int, ...] = (2, 2, 3, 3)
+    fuse_depths: tuple[int, ...] = (1, 1, 1, 1)
+    subpixel: bool = False
+    normalise: bool = True
+
+
+PILOT = Options(depths=(2, 3, 3, 3))
+TIEFENRAUSCH = replace(PILOT, middle=3, fuse_depths=(2, 2, 2, 2), subpixel=True, normalise=False)
+
+
+def convolution(inputs, outputs, kernel, stride=1, groups=1, act=True, normalise=True) -> nn.Sequential:
+    """Convolution, batch normalisation and, unless `act` is false, ReLU6."""
+    layers = [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=not normalise)]
+    if normalise:
+        layers.append(nn.BatchNorm2d(outputs))
+    if act:
+        layers.append(nn.ReLU6(inplace=True))
+    return nn.Sequential(*layers)
+
+
+class InvertedResidual(nn.Module):
+    """(B, inputs, H, W) to (B, outputs, H / stride, W / stride); with an identity where the shapes agree."""
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, stride: int = 1, normalise: bool = True):
+        super().__init__()
+        hidden = inputs * expansion
+        self.identity = stride == 1 and inputs == outputs
+        self.body = nn.Sequential(
+            convolution(inputs, hidden, 1, normalise=normalise),
+            convolution(hidden, hidden, 3, stride, groups=hidden, normalise=normalise),
+            convolution(hidden, outputs, 1, act=False, normalise=normalise),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.body(x) if self.identity else self.body(x)
+
+
+class Network(nn.Module):
+    """(B, 3, H, W) image in 0..1, sides multiples of 32, to (B, 1, H, W) log-disparity, larger = nearer."""
+
+    def __init__(self, options: Options = TIEFENRAUSCH):
+        super().__init__()
+        widths, decode = options.widths, options.decoder_expansions
+        levels = range(len(widths) - 1)
+        self.options = options
+        self.stem = convolution(3, widths[0], 3, 2, normalise=options.normalise)
+
+        def block(inputs, outputs, expansion, stride=1):
+            return InvertedResidual(inputs, outputs, expansion, stride, options.normalise)
+
+        def repeat(width, expansion, count):
+            return [block(width, width, expansion) for _ in range(count)]
+
+        self.enc = nn.ModuleList(
+            nn.Sequential(
+                block(widths[k], widths[k + 1], options.expansions[k], 2),
+                *repeat(widths[k + 1], options.expansions[k], options.depths[k]),
+            )
+            for k in levels
+        )
+        self.mid = nn.Sequential(*repeat(widths[-1], options.middle_expansion, options.middle))
+        self.skip = nn.ModuleList(block(widths[k], widths[k], decode[k]) for k in levels)
+        self.dec = nn.ModuleList(nn.Sequential(block(widths[k + 1], widths[k], decode[k])) for k in levels)
+        self.fuse = nn.ModuleList(nn.Sequential(*repeat(widths[k], decode[k], options.fuse_depths[k])) for k in levels)
+        self.out = nn.Conv2d(widths[0], 1, 3, padding=1)
+        self.cell = nn.Conv2d(widths[0], 4, 3, padding=1) if options.subpixel else None
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = self.stem((image - IMAGE_MEAN) * IMAGE_GAIN)  # (B, widths[0], H / 2, W / 2)
+        features = [x]
+        for stage in self.enc:
+            features.append(stage(features[-1]))  # (B, widths[k], H / 2^(k+1), W / 2^(k+1))
+        x = self.mid(features.pop())
+        for k in reversed(range(len(features))):
+            x = F.interpolate(self.dec[k](x), scale_factor=2, mode="nearest") + self.skip[k](features[k])
+            x = self.fuse[k](x)
+        coarse = F.interpolate(self.out(x), scale_factor=2, mode="bilinear", align_corners=False)
+        return coarse if self.cell is None else coarse + F.pixel_shuffle(self.cell(x), 2)
+
+
+def start_as_identity(network: Network) -> None:
+    """Blocks with an identity answer nothing at first, nor do the sub-pixel corrections: what is copied in stays."""
+    for module in network.modules():
+        if isinstance(module, InvertedResidual) and module.identity:
+            for parameter in module.body[2][-1].parameters():  # the projection, or its normalisation
+                nn.init.zeros_(parameter)
+    if network.cell is not None:
+        nn.init.zeros_(network.cell.weight)
+        nn.init.zeros_(network.cell.bias)
+
+
+def costs(network: Network, size: tuple[int, int] = SIZE) -> tuple[int, int]:
+    """(parameters, multiply-adds of the convolutions at `size`), batch normalisation folded away."""
+    adds = []
+
+    def count(module, _, output):
+        adds.append(output[0].numel() * module.weight[0].numel())
+
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    hooks = [module.register_forward_hook(count) for module in convolutions]
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, 3, *size))
+    for hook in hooks:
+        hook.remove()
+    return sum(module.weight.numel() + module.out_channels for module in convolutions), sum(adds)
+
+
+if __name__ == "__main__":
+    for name, member in {"pilot": PILOT, "tiefenrausch": TIEFENRAUSCH}.items():
+        parameters, adds = costs(Network(member))
+        print(f"{name}: {parameters / 1e6:.2f} M parameters, {adds / 1e9:.2f} GMAC at {SIZE[0]}x{SIZE[1]}")
