@@ -27,6 +27,7 @@ def studio(_shared, foreign_requests):
     shared, errors = _shared
     foreign_requests.hosts.clear()
     errors.clear()
+    shared.sway()
     yield shared
     assert errors == []
     assert foreign_requests.hosts == []

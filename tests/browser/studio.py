@@ -93,9 +93,14 @@ class Studio:
         """Evaluate on the viewer, e.g. "offset" or "motion.swaying = false"."""
         return self.page.evaluate(f"document.getElementById('viewer').viewer.{expression}")
 
+    def sway(self, on: bool = True):
+        """Switch the sway on or off, if there is a 3D photo to sway."""
+        button = self.page.locator("#sway")
+        if button.is_visible() and button.get_attribute("aria-pressed") != str(on).lower():
+            button.click()
+
     def pause(self):
-        if self.viewer("motion.swaying"):
-            self.page.locator("#sway").click()
+        self.sway(False)
         self.page.mouse.move(1, 1)
         self.settle()
 

@@ -35,7 +35,7 @@ def test_a_backend_by_address_and_by_setting(fresh, site):
     studio = fresh(f"{site}?backend=wasm")
     assert studio.facts()["Depth network"].endswith("1 thread")
     assert studio.page.locator("#backend").input_value() == "wasm"
-    studio.page.locator(".details summary").click()
+    studio.page.locator("main .details summary").click()
     studio.page.locator("#backend").select_option("webgpu")  # headless Chromium has none
     studio.page.locator("#facts dt:text('Fallback')").wait_for(state="attached", timeout=120_000)
     facts = studio.facts()
@@ -62,6 +62,7 @@ def test_with_less_motion_nothing_moves_until_asked(fresh, site):
     assert hold(9) == [0, 0]
     studio.page.locator("#tilt").wait_for()
     studio.page.locator("#tilt").tap()
+    studio.page.locator("#tilt").wait_for(state="hidden")  # the browser has answered
     hold(0)
     assert hold(9)[0] < -0.2
 

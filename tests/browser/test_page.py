@@ -176,6 +176,7 @@ def test_by_keyboard_alone(studio):
     assert page.evaluate("document.activeElement.id") == "result-title"
     assert page.locator("#spoken").inner_text() == "The 3D photo is ready."
     page.locator("#viewer").focus()
+    assert page.locator("#sway").get_attribute("aria-pressed") == "true"
     page.keyboard.press("Space")
     assert page.locator("#sway").get_attribute("aria-pressed") == "false"
     for _ in range(3):
