@@ -11,8 +11,8 @@ What it brings, on two busy x86 cores. In Node 20, ms until numpy, ndimage, csgr
     standard library compiled, too              590                620            320
 
 In Chromium, from navigation to the pipeline imported (warm cache, four visits each): 11.9 to 17.4 s before, 4.0 to
-5.5 s after. Size of the four zips: 20.5 MB before, 7.5 MB after (scipy 14.0 to 1.5). Compiled, the standard library is larger
-than its source (3.9 against 2.5 MB); without the modules that nothing here imports it is 2.6 MB.
+5.5 s after. Size of the four zips: 20.5 MB before, 7.5 MB after (scipy 14.0 to 1.5). Compiled, the standard library is
+larger than its source (3.9 against 2.5 MB); without the modules that nothing here imports it is 2.6 MB.
 
 Tried and left: zips without compression start no sooner, and most hosts would not compress them on the way. A snapshot
 of the interpreter's memory saves at most what loadPyodide still takes and is 4.9 MB more to load.
