@@ -6,8 +6,8 @@ resolution, together with the collar: the visible strip of background along an e
 the seam between photo and fill runs inside one surface, a few pixels away from the edge, and no outline of the
 foreground can show a remnant of the photo's mixed colours on the background.
 
-The paper packs many small charts. Pages need no packing and no cuts through a surface: a page is smooth where it is
-empty, which costs next to nothing as JPEG (measured on a 768x512 lattice: 1.5 to 3 kB a page).
+The paper packs many small charts. Pages need no packing and no cuts through a surface; where a page is empty it is
+smooth, which JPEG makes small: all pages behind the photo took 10 to 16 kB together on three photos.
 """
 
 from dataclasses import dataclass

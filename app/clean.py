@@ -11,17 +11,17 @@ first two are for estimated depth only (`GIVEN` leaves them out):
 3. `choose_side`: a weighted median in which pixels that lie on the smear have no vote, so that every pixel takes the
    value of one side or the other (Kopf et al. 2020, section 4.2).
 4. `merge_small`: components too small to be a surface join the neighbour with which they share the longer border.
-5. `upsample`: joint bilateral upsampling (Kopf et al. 2007) guided by the photo, so that depth edges sit on colour
-   edges. Where a window holds two surfaces the vote is taken between them and only the winner is averaged: the plain
-   bilateral mean would smear again what step 3 made sharp.
+5. `upsample`: joint bilateral upsampling guided by the photo, in a file of its own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+
+from app.upsample import UpsampleOptions, upsample
 
 TAU = 0.05  # normalised disparity; neighbours that differ by more lie on different surfaces (section 4.2)
 
@@ -43,10 +43,7 @@ class CleanOptions:
     sigma: of the median's Gaussian of disparity difference (section 4.2).
     passes: of the median; a smear of 2 * radius pixels on either side of an edge needs two.
     min_component: in pixels at network resolution (section 4.2).
-    upsample_radius: in network pixels, the window in which two surfaces compete for a lattice pixel.
-    together: lattice pixels, side of the square whose pixels decide together: alone, they fray the silhouette.
-    sigma_space: in network pixels.
-    sigma_colour: of the guide, in 0..255; small enough that JPEG noise does not vote, edges of low contrast still do.
+    upsample: of the last step.
     """
 
     tau: float = TAU
@@ -62,10 +59,7 @@ class CleanOptions:
     sigma: float = 0.2
     passes: int = 3
     min_component: int = 20
-    upsample_radius: int = 3
-    together: int = 5
-    sigma_space: float = 2.0
-    sigma_colour: float = 14.0
+    upsample: UpsampleOptions = field(default_factory=UpsampleOptions)
 
 
 GIVEN = CleanOptions(noise=0, ramp_steps=0)  # for depth that was measured or rendered: its relief is real
@@ -85,7 +79,8 @@ def clean(disparity: np.ndarray, guide: np.ndarray, options: CleanOptions = Clea
     for _ in range(options.passes):
         disparity = choose_side(disparity, options)
     disparity = merge_small(disparity, options.min_component, options.tau)
-    lattice = upsample(disparity, guide, options)
+    two_surfaces = discontinuities(disparity, options.tau)
+    lattice = upsample(disparity, guide, two_surfaces, options.upsample)
     scale = guide.shape[0] * guide.shape[1] / disparity.size
     return merge_small(lattice, round(options.min_component * max(scale, 1)), options.tau)
 
@@ -211,72 +206,3 @@ def merge_small(disparity: np.ndarray, min_size: int, tau: float = TAU) -> np.nd
     # A small component enclosed by small ones alone has no large neighbour and stays.
     merged = value[label]
     return np.where(np.isnan(merged), flat, merged).astype(np.float32).reshape(disparity.shape)
-
-
-def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Bilinear resampling with pixel centres aligned, (h, w[, C]) to (height, width[, C]) float32."""
-    for axis, size in ((0, height), (1, width)):
-        if image.shape[axis] == size:
-            continue
-        at = np.clip((np.arange(size) + 0.5) * image.shape[axis] / size - 0.5, 0, image.shape[axis] - 1)
-        low = np.minimum(at.astype(np.intp), max(image.shape[axis] - 2, 0))
-        high = np.minimum(low + 1, image.shape[axis] - 1)
-        shape = [1] * image.ndim
-        shape[axis] = size
-        share = (at - low).astype(np.float32).reshape(shape)
-        image = np.take(image, low, axis) * (1 - share) + np.take(image, high, axis) * share
-    return np.asarray(image, np.float32)
-
-
-def upsample(disparity: np.ndarray, guide: np.ndarray, options: CleanOptions = CleanOptions()) -> np.ndarray:
-    """Joint bilateral upsampling, (h, w) to the guide's (H, W); see the module's docstring."""
-    height, width = guide.shape[:2]
-    h, w = disparity.shape
-    smooth = resize(disparity, height, width)
-    size = 2 * options.upsample_radius + 1
-    low = ndimage.minimum_filter(disparity, size)
-    high = ndimage.maximum_filter(disparity, size)
-    two_surfaces = ndimage.maximum_filter(discontinuities(disparity, options.tau), size)
-    # Network pixel under each lattice pixel, and where in it (fractions of a network pixel from its centre).
-    row = (np.arange(height) + 0.5) * h / height
-    column = (np.arange(width) + 0.5) * w / width
-    y, x = np.nonzero(two_surfaces[row.astype(np.intp)][:, column.astype(np.intp)])
-    if not len(y):
-        return smooth
-    i, j = row[y].astype(np.intp), column[x].astype(np.intp)
-    dy, dx = (row[y] - i - 0.5).astype(np.float32), (column[x] - j - 0.5).astype(np.float32)
-
-    radius = options.upsample_radius
-    pad = [(radius, radius)] * 2
-    row_of = w + 2 * radius  # in the padded network-resolution images, which need no bounds checks
-    at = (i + radius) * row_of + j + radius
-    value_of = np.pad(disparity, pad, mode="edge").ravel()
-    colour_of = [np.pad(channel, pad, mode="edge").ravel() for channel in np.moveaxis(resize(guide, h, w), 2, 0)]
-    colour = guide[y, x].T.astype(np.float32)
-    boundary = ((low + high) / 2)[i, j]
-    reach = range(-radius, radius + 1)
-    weight_y, weight_x = (
-        [np.exp((offset - d) ** 2 / np.float32(-2 * options.sigma_space**2)) for offset in reach] for d in (dy, dx)
-    )
-    weight_sum, value_sum = np.zeros((2, 2, len(y)), np.float32)  # [side, pixel]; side 1 = near
-    for oi in reach:
-        for oj in reach:
-            there = at + (oi * row_of + oj)
-            difference = sum((np.take(of, there) - own) ** 2 for of, own in zip(colour_of, colour, strict=True))
-            # The floor keeps a pixel unlike all its neighbours on the side that is closer in space.
-            similar = np.exp(difference * np.float32(-0.5 / options.sigma_colour**2)) + np.float32(1e-3)
-            weight = weight_y[oi + radius] * weight_x[oj + radius] * similar
-            value = np.take(value_of, there)
-            near = value > boundary
-            weight_sum[1] += weight * near
-            weight_sum[0] += weight * ~near
-            weight *= value
-            value_sum[1] += weight * near
-            value_sum[0] += weight * ~near
-    margin = np.zeros((height, width), np.float32)
-    margin[y, x] = (weight_sum[1] - weight_sum[0]) / (weight_sum[1] + weight_sum[0])
-    margin = ndimage.uniform_filter(margin, options.together)
-    winner = (margin[y, x] > 0).astype(np.intp)
-    pick = np.arange(len(y))
-    smooth[y, x] = value_sum[winner, pick] / weight_sum[winner, pick]
-    return smooth

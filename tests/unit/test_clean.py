@@ -11,7 +11,6 @@ from app.clean import (
     discontinuities,
     merge_small,
     sharpen,
-    upsample,
 )
 
 
@@ -73,14 +72,6 @@ def test_components_enclosed_by_small_ones_do_not_break_merging():
     checker = np.indices((12, 12)).sum(0) % 2 * 0.5 + 0.2
     merged = merge_small(checker.astype(np.float32), 20)
     assert np.isfinite(merged).all()
-
-
-def test_upsampling_moves_the_depth_edge_onto_the_colour_edge():
-    for colour_edge in (94, 95, 96, 97, 98):  # the depth edge is at 96; a network pixel is two lattice pixels
-        lattice = upsample(_step(0), _guide(128, 192, colour_edge))
-        cuts = np.abs(np.diff(lattice, axis=1)) > TAU
-        assert (cuts.sum(1) == 1).all()
-        assert np.abs(np.argmax(cuts, axis=1) + 1 - colour_edge).max() <= 1
 
 
 def test_a_smeared_map_comes_out_sharp_and_in_place():
