@@ -6,9 +6,10 @@ around an outline corner each fan of triangles takes the disparity of the LDI pi
 cut has two edges and a weld has one, on whatever pages.
 
 Tried instead: two triangles a pixel over the links, simplified by meshoptimizer (native, one unit of error = 1 lattice
-pixel = tau / 4 of disparity), on two photos with 900,000 and 533,000 such triangles. Borders locked: 9,110 triangles in
-2.3 s and 7,882 in 0.9 s, with every stair of the silhouettes. Borders free: 1,614 and 2,019, but pages come apart. Here:
-8,403 and 11,016 in 0.7 and 0.6 s for the whole stage, straight silhouettes, closed welds, and no library in the browser.
+pixel = tau / 4 of disparity), on two photos with 900,000 and 533,000 such triangles. Borders locked: 9,110 triangles
+in 2.3 s and 7,882 in 0.9 s, with every stair of the silhouettes. Borders free: 1,614 and 2,019, but pages come apart.
+Here: 8,403 and 11,016 in 0.7 and 0.6 s for the whole stage, straight silhouettes, closed welds, and no library in the
+browser.
 """
 
 from dataclasses import dataclass, field, replace
