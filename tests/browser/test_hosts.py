@@ -73,7 +73,7 @@ def test_fits_every_screen(fresh, site, size, scheme):
     """Nothing sticks out sideways, and the first view holds the picture and the first thing to do."""
     options = {**PHONE, "viewport": {"width": size[0], "height": size[1]}, "color_scheme": scheme}
     page = fresh(site, ready=False, **options).page
-    page.locator("#still").wait_for()
+    page.locator("#viewer canvas").wait_for()  # a 3D photo to begin with
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
     picture = page.locator("#frame").bounding_box()
     assert picture["width"] * picture["height"] > 0.2 * size[0] * size[1]
