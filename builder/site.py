@@ -3,6 +3,7 @@
 index.html  pyscript.toml  sw.js    the page, its worker's configuration, the service worker
 app/  models/                       the pipeline's Python files and the networks, as they are
 static/                             scripts, bundled by esbuild; styles, icons, samples as they are
+view.html                           the light page that opens shared links
 vendor/pyscript/  pyodide/  ort/    PyScript, Python with numpy, scipy and pillow, ONNX Runtime Web
 """
 
@@ -14,8 +15,9 @@ from . import slim, wheels
 from .common import DIST, NODE_MODULES, ROOT, WORK, Failure, digest, once, run, step
 from .parts import npm_parts
 
-SOURCES = ("index.html", "pyscript.toml", "app", "models", "static", "builder", "package-lock.json")
+SOURCES = ("index.html", "view.html", "pyscript.toml", "app", "models", "static", "builder", "package-lock.json")
 SERVICE_WORKER = "static/sw.js"
+STANDALONE = "static/standalone.js"  # goes into files that are shared, so that it can ask for no others
 VERSION_MARK = "__VERSION__"  # in sw.js: a new version of anything makes a new service worker
 OWN_FOLDERS = {"app": (), "models": ("*.py", "*.md"), "static": ("*.js",)}  # and what of each is not for the page
 PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm")
@@ -59,7 +61,7 @@ def _build() -> None:
 
 
 def _copy_own_files(site: Path) -> None:
-    for name in ("index.html", "pyscript.toml"):
+    for name in ("index.html", "view.html", "pyscript.toml"):
         shutil.copy(ROOT / name, site / name)
     for name, without in OWN_FOLDERS.items():
         shutil.copytree(ROOT / name, site / name, ignore=shutil.ignore_patterns("__pycache__", *without))
@@ -94,12 +96,17 @@ def _copy_wheels(target: Path, parts: dict[str, Path]) -> None:
 
 
 def _bundle_scripts(target: Path) -> None:
-    """Every script of static/ keeps its name; what they share goes into chunks."""
-    scripts = sorted(path for path in (ROOT / "static").glob("*.js") if path != ROOT / SERVICE_WORKER)
-    esbuild = ["node", NODE_MODULES / "esbuild" / "bin" / "esbuild", *scripts, f"--outdir={target}"]
-    flags = ["--bundle", "--splitting", "--format=esm", "--minify", "--target=es2022", "--log-level=warning"]
+    """Every script of static/ keeps its name; what they share goes into chunks, except for the one that stands alone."""
+    scripts = {path.relative_to(ROOT).as_posix() for path in (ROOT / "static").glob("*.js")}
+    _esbuild(sorted(scripts - {SERVICE_WORKER, STANDALONE}), target, "--splitting")
+    _esbuild([STANDALONE], target)
+
+
+def _esbuild(scripts: list[str], target: Path, *options: str) -> None:
+    esbuild = ["node", NODE_MODULES / "esbuild" / "bin" / "esbuild", *scripts, f"--outdir={target}", *options]
+    flags = ["--bundle", "--format=esm", "--minify", "--target=es2022", "--log-level=warning", "--legal-comments=eof"]
     externals = [f"--external:{pattern}" for pattern in EXTERNAL]
-    run([*esbuild, *flags, *externals, "--legal-comments=eof"], "esbuild could not bundle static/.", cwd=ROOT)
+    run([*esbuild, *flags, *externals], "esbuild could not bundle static/.", cwd=ROOT)
 
 
 def _add_service_worker(site: Path) -> None:

@@ -1,7 +1,7 @@
 // The page: takes a photo, lets the engine make a 3D photo of it, shows that in the viewer. Three states: idle,
 // working, result; the words for each stand in index.html.
 
-import { Engine } from "./engine.js";
+import { Engine, Failure } from "./engine.js";
 import * as intake from "./intake.js";
 import { hold, onTiltRefused, show3d, showLast3d, showPhoto } from "./picture.js";
 import { Progress, seconds } from "./progress.js";
@@ -22,6 +22,7 @@ const engine = new Engine();
 const progress = new Progress($("stages"), document.querySelector(".stage"));
 let job = null; // what is under way; a new object for each photo
 let file3d = null; // object URL of the GLB to save
+let last3d = null; // {glb, name} of the 3D photo that can be shared
 
 // --- The photo's way ---
 
@@ -59,6 +60,7 @@ async function present({ glb, times, counts, notes, size }, file) {
   const total = Object.values(times).reduce((sum, value) => sum + value, 0);
   progress.finish(times);
   offerToSave(glb, file.name);
+  last3d = { glb, name: stem(file.name) };
   $("notes").replaceChildren(...notes.map((note) => element("li", note)));
   facts("result", {
     Photo: `${file.name}, ${size[0]} × ${size[1]}`,
@@ -80,8 +82,23 @@ function offerToSave(glb, name) {
   URL.revokeObjectURL(file3d);
   file3d = URL.createObjectURL(new Blob([glb], { type: "model/gltf-binary" }));
   $("save").href = file3d;
-  $("save").download = `${name.replace(/\.[^.]*$/, "") || "photo"}.glb`;
+  $("save").download = `${stem(name)}.glb`;
   $("save").textContent = `Save as GLB (${Math.round(glb.length / 1e3)} kB)`;
+}
+
+/** A file name without its ending. */
+function stem(name) {
+  return name.replace(/\.[^.]*$/, "") || "photo";
+}
+
+async function share() {
+  try {
+    const { openDialog } = await import("./share.js"); // what few need is loaded late
+    await openDialog(last3d.glb, last3d.name);
+  } catch (error) {
+    console.error(error);
+    complain(new Failure({ code: "share", sentence: "The part that shares could not be loaded. Check the connection." }));
+  }
 }
 
 function stop() {
@@ -212,6 +229,7 @@ for (const button of document.querySelectorAll("[data-sample]")) {
 }
 intake.listen(make, (over) => document.body.classList.toggle("dragging", over));
 onTiltRefused(complain);
+$("share").addEventListener("click", share);
 $("again").addEventListener("click", () => enter("idle")); // the 3D photo stays until there is another
 $("cancel").addEventListener("click", () => {
   stop();

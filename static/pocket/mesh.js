@@ -10,9 +10,9 @@
 
 import { Model, NumberModel } from "./range.js";
 
-export const MOST_VERTICES = 1 << 16;
-export const MOST_TRIANGLES = 1 << 17;
-const COUNT_BITS = 18;
+export const MOST_VERTICES = 1 << 13; // a walk takes time in proportion to triangles times vertices: one second, then
+export const MOST_TRIANGLES = 1 << 14;
+const COUNT_BITS = 15;
 const PAGE_BITS = 3; // of the atlas: the photo and at most seven pages behind it
 const SIZES = 8; // contexts: by the binary logarithm of a gate's length
 const FITS = [0.03, 0.12, 0.4, 1, 2.5]; // contexts: how near, in lengths of the gate squared, the nearest known corner is
@@ -29,7 +29,7 @@ export function codeMesh(coder, mesh = null) {
 class Walk {
   #models = {
     follows: new Model(2 * (FITS.length + 1)),
-    known: new Model(FITS.length + 1),
+    known: new Model(FITS.length + 2), // the last: at the beginning of a piece
     rank: new NumberModel(),
     x: new NumberModel(SIZES),
     y: new NumberModel(SIZES),
@@ -39,6 +39,8 @@ class Walk {
     page: new Model(1 << PAGE_BITS),
   };
   #gates = [];
+  #front = new Set(); // corners at open gates
+  #origins = []; // the corners here: their numbers in the source
   #met; // of the source's corners: their number here, or -1
   #waiting; // the source's triangles by directed edge
 
@@ -86,8 +88,8 @@ class Walk {
     const corner = [];
     for (let k = 0; k < 3; k++) {
       const origin = this.source?.corners[3 * triangle + k];
-      const known = this.coder.bit(this.#models.known, FITS.length, this.source ? +(this.#met[origin] >= 0) : 0);
-      if (known) corner.push(this.#check(this.coder.bits(17, this.source && this.#met[origin])));
+      const known = this.coder.bit(this.#models.known, FITS.length + 1, this.source ? +(this.#met[origin] >= 0) : 0);
+      if (known) corner.push(this.#check(this.coder.bits(COUNT_BITS, this.source ? this.#met[origin] : 0)));
       else corner.push(this.#add(origin, last, (axis, context, value) => this.coder.number(this.#models.seed, context, value)));
       last = this.#at(corner[k]);
     }
@@ -97,8 +99,7 @@ class Walk {
 
   /** What lies behind a gate (a, b), the edge of the triangle a, b, c of a page. */
   #pass([a, b, c, page]) {
-    this.open[a]--;
-    this.open[b]--;
+    for (const corner of [a, b]) if (!--this.open[corner]) this.#front.delete(corner);
     if (this.used.has(key(b, a))) return;
     const { coder } = this;
     const guess = this.#parallelogram(a, b, c);
@@ -141,28 +142,30 @@ class Walk {
     return on(x, width) || on(y, height);
   }
 
-  /** The known corners by their distance from a place, those at open gates before the others. */
-  #rank(guess, ...without) {
-    const { x, y, d, open } = this;
-    const distance = new Float64Array(x.length);
-    const FAR = 2 ** 40;
+  /** The corners at open gates by their distance from a place; the others, hardly ever met again, follow by number. */
+  #rank(guess, a, b, c) {
+    const { x, y, d } = this;
+    const corners = [];
+    const distances = [];
     let nearest = Infinity;
-    for (let i = 0; i < distance.length; i++) {
-      const flat = (x[i] - guess.x) ** 2 + (y[i] - guess.y) ** 2 + DEPTH_WEIGHT * (d[i] - guess.d) ** 2;
-      distance[i] = without.includes(i) ? Infinity : open[i] > 0 ? flat : flat + FAR;
-      if (distance[i] < nearest) nearest = distance[i];
+    for (const i of this.#front) {
+      if (i === a || i === b || i === c) continue;
+      const distance = (x[i] - guess.x) ** 2 + (y[i] - guess.y) ** 2 + DEPTH_WEIGHT * (d[i] - guess.d) ** 2;
+      corners.push(i);
+      distances.push(distance);
+      if (distance < nearest) nearest = distance;
     }
+    const before = (i, j) => distances[i] < distances[j] || (distances[i] === distances[j] && i < j);
     const rankOf = (corner) => {
-      let rank = 0;
-      for (let i = 0; i < distance.length; i++) {
-        if (distance[i] < distance[corner] || (distance[i] === distance[corner] && i < corner)) rank++;
-      }
-      return rank;
+      const at = corners.indexOf(corner);
+      if (at < 0) return corners.length + corner;
+      return distances.reduce((rank, _, i) => rank + before(i, at), 0);
     };
     const take = (rank) => {
-      if (!(rank >= 0 && rank < distance.length)) throw new MeshError("no such corner");
-      if (rank === 0) return distance.indexOf(nearest);
-      return [...distance.keys()].sort((i, j) => distance[i] - distance[j] || i - j)[rank];
+      if (rank >= corners.length || rank < 0) return this.#check(rank - corners.length);
+      if (rank === 0) return corners[distances.indexOf(nearest)];
+      const order = [...corners.keys()].sort((i, j) => (before(i, j) ? -1 : 1));
+      return corners[order[rank]];
     };
     return { nearest, rankOf, take };
   }
@@ -175,6 +178,7 @@ class Walk {
     this.y.push(guess.y + code(1, 1, residual("y")));
     this.d.push(guess.d + code(2, 2, residual("d")));
     this.open.push(0);
+    this.#origins.push(origin);
     if (this.source) this.#met[origin] = this.x.length - 1;
     return this.x.length - 1;
   }
@@ -192,6 +196,7 @@ class Walk {
       this.used.add(key(a, b));
       this.open[a]++;
       this.open[b]++;
+      this.#front.add(a);
       this.#gates.push([a, b, c, here]);
     }
   }
@@ -199,15 +204,8 @@ class Walk {
   /** The corner of the source at which its triangle begins that has the edge from a to b (numbers here), or -1. */
   #behind(a, b) {
     const { corners } = this.source;
-    const at = this.#waiting.get(key(this.origin(a), this.origin(b)));
+    const at = this.#waiting.get(key(this.#origins[a], this.#origins[b]));
     return at === undefined || this.done[Math.floor(at / 3)] ? -1 : at;
-  }
-
-  origin(corner) {
-    this.origins ??= [];
-    while (this.origins.length < this.x.length) this.origins.push(-1);
-    if (this.origins[corner] < 0) this.origins[corner] = this.#met.indexOf(corner);
-    return this.origins[corner];
   }
 
   #at(corner) {
@@ -215,7 +213,7 @@ class Walk {
   }
 
   #check(corner) {
-    if (corner >= this.x.length) throw new MeshError("no such corner");
+    if (!(corner >= 0 && corner < this.x.length)) throw new MeshError("no such corner");
     return corner;
   }
 }
