@@ -2,6 +2,7 @@
 
 python3 build.py serve               build the site if needed and serve it on this machine
 python3 build.py convert PHOTO...    make 3D photos on the command line (convert --help tells more)
+python3 build.py share-server        serve it with the optional share service (share-server --help tells more)
 python3 build.py build               make dist/, a static site for any host
 python3 build.py test [-- PYTEST]    set up all that the tests need and run them
 python3 build.py bench               time each stage, here and in the browser
@@ -48,9 +49,15 @@ def convert(arguments: list[str]) -> int:
     return _python("-m", "app.cli", *arguments)
 
 
+def share_server(arguments: list[str]) -> int:
+    parts.python_parts("share")
+    site.build()
+    return _python("-m", "sharing", *arguments)
+
+
 def test(arguments: list[str]) -> int:
     """ruff, then pytest with every ring, whatever ruff says; the status is that of the first that fails."""
-    parts.python_parts("run", "test")
+    parts.python_parts("run", "share", "test")
     parts.chromium()
     site.build()
     checks = (("-m", "ruff", "check", "."), ("-m", "ruff", "format", "--check", "."), ("-m", "pytest", *arguments))
@@ -78,7 +85,7 @@ def _python(*arguments: str) -> int:
 
 
 # What follows these commands is for the program behind them.
-PASSED_ON = {"convert": convert, "test": test, "bench": bench}
+PASSED_ON = {"convert": convert, "share-server": share_server, "test": test, "bench": bench}
 
 
 def port_number(text: str) -> int:

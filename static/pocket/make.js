@@ -9,11 +9,11 @@ import { Writer } from "./range.js";
 // Tried on three photos at 8 and 16 kB: 48, 96 and 192 differ by 0.3 dB at most, shares of 0.12, 0.2 and 0.3 by 2.6 dB;
 // 0.12 is up to 0.4 dB better at 16 kB, and up to 2.6 dB worse at 8 kB.
 const DEPTH_WEIGHT = 64; // lattice pixels that the whole range of disparity counts for in the simplifier's error
-const MESH_SHARE = 0.16; // of the bytes
+const MESH_SHARE = 0.2; // of the bytes
 const ERRORS = [0.05, 64]; // lattice pixels by which the surface may be off: the search begins and ends there
 // Beyond this error the borders between pages give way, too: many a photo would never fit otherwise (of one with 13,764
 // triangles 600 are left at 8 pixels; 309 if the borders may move).
-const COARSE = 4;
+const COARSE = 12;
 const ROUNDS = 8; // of that search, on a logarithmic scale
 const PAGE_TOLERANCE = 0.75; // texels between where a page has a corner and where the file has it
 const LATTICE_TOLERANCE = 0.25; // lattice pixels that a corner may be away from the lattice after rounding to 16 bits

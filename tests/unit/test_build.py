@@ -25,7 +25,7 @@ def build_py(*arguments: str, **options) -> subprocess.CompletedProcess:
 # Pins
 
 
-@pytest.mark.parametrize("name", ["run.lock", "test.lock"])
+@pytest.mark.parametrize("name", ["run.lock", "share.lock", "test.lock"])
 def test_every_python_part_is_pinned_by_hash(name):
     text = (ROOT / "requirements" / name).read_text()
     assert "://" not in text
