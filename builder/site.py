@@ -4,6 +4,7 @@ index.html  pyscript.toml  sw.js    the page, its worker's configuration, the se
 app/  models/                       the pipeline's Python files and the networks, as they are
 static/                             scripts, bundled by esbuild; styles, icons, samples as they are
 view.html                           the light page that opens shared links
+manifest.webmanifest                makes the page an app that can be installed
 vendor/pyscript/  pyodide/  ort/    PyScript, Python with numpy, scipy and pillow, ONNX Runtime Web
 """
 
@@ -15,7 +16,8 @@ from . import slim, wheels
 from .common import DIST, NODE_MODULES, ROOT, WORK, Failure, digest, once, run, step
 from .parts import npm_parts
 
-SOURCES = ("index.html", "view.html", "pyscript.toml", "app", "models", "static", "builder", "package-lock.json")
+PAGES = ("index.html", "view.html", "manifest.webmanifest", "pyscript.toml")
+SOURCES = (*PAGES, "app", "models", "static", "builder", "package-lock.json")
 SERVICE_WORKER = "static/sw.js"
 STANDALONE = "static/standalone.js"  # goes into files that are shared, so that it can ask for no others
 VERSION_MARK = "__VERSION__"  # in sw.js: a new version of anything makes a new service worker
@@ -61,7 +63,7 @@ def _build() -> None:
 
 
 def _copy_own_files(site: Path) -> None:
-    for name in ("index.html", "view.html", "pyscript.toml"):
+    for name in PAGES:
         shutil.copy(ROOT / name, site / name)
     for name, without in OWN_FOLDERS.items():
         shutil.copytree(ROOT / name, site / name, ignore=shutil.ignore_patterns("__pycache__", *without))
@@ -96,7 +98,7 @@ def _copy_wheels(target: Path, parts: dict[str, Path]) -> None:
 
 
 def _bundle_scripts(target: Path) -> None:
-    """Every script of static/ keeps its name; what they share goes into chunks, except for the one that stands alone."""
+    """Every script of static/ keeps its name; what they share goes into chunks; one stands alone."""
     scripts = {path.relative_to(ROOT).as_posix() for path in (ROOT / "static").glob("*.js")}
     _esbuild(sorted(scripts - {SERVICE_WORKER, STANDALONE}), target, "--splitting")
     _esbuild([STANDALONE], target)

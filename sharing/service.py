@@ -4,8 +4,8 @@ POST   shares/         a ciphertext, application/octet-stream -> 201 {"id", "tok
 GET    shares/ID       the ciphertext
 DELETE shares/ID       with Authorization: Bearer TOKEN -> 204
 
-It sees ciphertexts, their sizes and times, and the addresses of who asks; it writes none of that down. The page must come
-from the same origin: no other site can make a visitor's browser upload, because that type of content needs a CORS
+It sees ciphertexts, their sizes and times, and the addresses of who asks; it writes none of that down. The page must
+come from the same origin: no other site can make a visitor's browser upload, because that type of content needs a CORS
 preflight, which nothing here answers.
 """
 

@@ -198,7 +198,7 @@ export function toText(bytes) {
 /** Throws PocketError. Spaces and line breaks that a messenger put in do no harm. */
 export function fromText(text) {
   const clean = text.replace(/%20|%0A|%0D|\s/gi, "");
-  if (!/^[\w-]+$/.test(clean) || clean.length % 4 === 1) throw new PocketError(clean.startsWith("VGI") ? "damaged" : "foreign");
+  if (!/^[\w-]+$/.test(clean) || clean.length % 4 === 1) throw new PocketError(clean.startsWith("VG") ? "damaged" : "foreign");
   const binary = atob(clean.replaceAll("-", "+").replaceAll("_", "/"));
   return Uint8Array.from(binary, (character) => character.charCodeAt(0));
 }

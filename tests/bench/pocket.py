@@ -1,8 +1,8 @@
 """What is left of a 3D photo in a link of 4 to 64 kB: `python -m tests.bench.pocket [GLB...]`.
 
-For each length: what the link holds, and its views against those of the whole GLB, from the centre and the four extremes:
-PSNR and SSIM of the frame as the viewer shows it, at the lattice's size, and the share of pixels that only the backdrop
-covers. Without arguments the sample photos are converted first.
+For each length: what the link holds, and its views against those of the whole GLB, from the centre and the four
+extremes: PSNR and SSIM of the frame as the viewer shows it, at the lattice's size, and the share of pixels that only
+the backdrop covers. Without arguments the sample photos are converted first.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Pocket links: what is packed comes back, damage is noticed, and no crack opens. The code is JavaScript; Node runs it."""
+"""Pocket links: what is packed comes back, damage is noticed, and no crack opens. Node runs the code."""
 
 import asyncio
 import base64
@@ -79,7 +79,7 @@ def meshes(draw):
     triangles = draw(st.lists(triangle, min_size=1, max_size=40))
     x, y, d = (list(axis) for axis in zip(*places, strict=True))
     page = draw(st.lists(st.integers(0, 3), min_size=len(triangles), max_size=len(triangles)))
-    return {"x": x, "y": y, "d": d, "corners": sum(triangles, []), "page": page}
+    return {"x": x, "y": y, "d": d, "corners": [corner for triangle in triangles for corner in triangle], "page": page}
 
 
 def bumpy(seed: int, step: int = 10) -> dict:
@@ -155,7 +155,7 @@ def test_line_breaks_of_a_messenger_do_no_harm(node):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_no_crack_opens(node, seed):
-    """Steep triangles of every size, halved as their edges need, on two pages: every pixel is covered from everywhere."""
+    """Steep triangles of every size, halved as their edges need, on two pages: no pixel is left out."""
     packed = node(pack=scene(bumpy(seed), pages=1))
     decoded = glb.decode(base64.b64decode(node(open=packed["bytes"], backdrop=False)["glb"]))
     camera = glb.camera_of(decoded.extras)
