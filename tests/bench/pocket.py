@@ -21,7 +21,7 @@ from builder.parts import chromium
 from builder.server import Server
 from tests.conftest import CHROMIUM_FLAGS
 
-LENGTHS = (4096, 8192, 16384, 32768, 65000)
+LENGTHS = (4096, 8000, 16384, 32768, 65000)
 SAMPLES = ("astronaut", "cat", "coffee")
 PAGE = "https://tiefblick.example/view.html"  # the address in front of the #
 SSIM_SIGMA, SSIM_C1, SSIM_C2 = 1.5, 0.01**2, 0.03**2  # Wang et al. 2004

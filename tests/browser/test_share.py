@@ -101,7 +101,7 @@ def test_damaged_and_foreign_links(sharing, new_context, site):
 
 
 def test_another_link_in_the_same_tab(sharing, new_context):
-    short, long = pocket_link(sharing, 4096), pocket_link(sharing, 8192)
+    short, long = pocket_link(sharing, 4096), pocket_link(sharing, 8000)
     viewer = open_link(new_context, short.replace(short[-200:], ""))
     assert "damaged" in problem_of(viewer)
     viewer.page.evaluate("hash => (location.hash = hash)", long.split("#")[1])
@@ -113,7 +113,7 @@ def test_another_link_in_the_same_tab(sharing, new_context):
 def test_copying_says_so(sharing):
     page = sharing.page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    link = pocket_link(sharing, 8192)
+    link = pocket_link(sharing, 8000)
     page.locator("#copy-link").click()
     page.get_by_text("The link is copied.").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == link
