@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-from .common import NODE_MODULES, ROOT, Failure, digest, once, run, running_python, step, try_run, venv_python
+from .common import NODE_MODULES, ROOT, WORK, Failure, digest, once, run, running_python, step, try_run, venv_python
 
 OLDEST_NODE = 20
 BROWSER_VARIABLE = "TIEFBLICK_CHROMIUM"
@@ -28,6 +28,8 @@ def python_parts(*locks: str) -> None:
 def _make_venv() -> None:
     with step("Making the virtual environment .venv"):
         shutil.rmtree(ROOT / ".venv", ignore_errors=True)
+        for stamp in (WORK / "stamps").glob("python-*"):  # what was installed is gone with it
+            stamp.unlink()
         run(
             [sys.executable, "-m", "venv", ROOT / ".venv"],
             "Python could not make a virtual environment (on Debian and Ubuntu: apt install python3-venv).",

@@ -4,7 +4,8 @@
 export async function wrap(glb, title, script) {
   // The file's own policy: it runs the one script that it holds, and connects to nothing.
   const hash = await sha256(script);
-  const policy = `default-src 'none'; script-src 'sha256-${hash}'; style-src 'unsafe-inline'; img-src blob:; connect-src blob:`;
+  const own = "style-src 'unsafe-inline'; img-src blob:; connect-src blob:";
+  const policy = `default-src 'none'; script-src 'sha256-${hash}'; ${own}`;
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -18,7 +19,8 @@ export async function wrap(glb, title, script) {
   p { padding: 1rem; }
 </style>
 <body>
-<div id="photo" tabindex="0" role="application" aria-roledescription="3D photo" aria-label="${escape(title)}. Arrow keys move the view."></div>
+<div id="photo" tabindex="0" role="application" aria-roledescription="3D photo"
+     aria-label="${escape(title)}. Arrow keys move the view."></div>
 <p id="problem" role="alert"></p>
 <script type="text/plain" id="glb">${base64(glb)}</script>
 <script type="module">${script}</script>

@@ -1,15 +1,15 @@
-// A 3D photo on a share service that cannot look into it: it is encrypted here, and the key stays in the link's fragment,
-// which browsers send to nobody.
+// A 3D photo on a share service that cannot look into it: it is encrypted here, and the key stays in the link's
+// fragment, which browsers send to nobody.
 //
-// AES-GCM with a key of 256 bits that is used for one photo alone; the service stores the 12 bytes of the nonce, then the
-// ciphertext with its 16 bytes of tag. What the service sees is the size, the time, and whoever asks.
+// AES-GCM with a key of 256 bits that is used for one photo alone; the service stores the 12 bytes of the nonce, then
+// the ciphertext with its 16 bytes of tag. What the service sees is the size, the time, and whoever asks.
 
 import { fromText, toText } from "./pocket/format.js";
 
 const NONCE = 12; // bytes
 const KEY = 32;
 const PATIENCE = 60_000; // ms for an upload or a download
-const CONTEXT = new TextEncoder().encode("tiefblick sealed 1"); // bound into the tag: a ciphertext for anything else fails
+const CONTEXT = new TextEncoder().encode("tiefblick sealed 1"); // bound into the tag
 
 /** A sentence for the person, and a stable `code`. */
 export class SealError extends Error {
@@ -50,7 +50,8 @@ export async function unseal(sealed, key) {
   try {
     return new Uint8Array(await crypto.subtle.decrypt(algorithm, secret, sealed.subarray(NONCE)));
   } catch {
-    throw new SealError("tampered", "This 3D photo cannot be decrypted: the link's key is wrong, or what was stored has changed.");
+    const sentence = "This 3D photo cannot be decrypted: the key is wrong, or what was stored has changed.";
+    throw new SealError("tampered", sentence);
   }
 }
 
@@ -61,12 +62,12 @@ export async function upload({ service: base, bytes: limit }, glb) {
   const headers = { "Content-Type": "application/octet-stream" };
   const response = await ask(base, { method: "POST", headers, body: sealed });
   if (response.status === 413) throw tooLarge(limit);
-  if (response.status === 429) throw new SealError("busy", "The share service had many uploads from here just now. Try again later.");
-  if (response.status !== 201) throw new SealError("service", `The share service could not store the photo (it answers ${response.status}).`);
+  if (response.status === 429) throw new SealError("busy", "Too many uploads came from here just now. Try again later.");
+  if (response.status !== 201) throw unexpected(response);
   const { id, token, expires } = await response.json();
   const remove = async () => {
     const gone = await ask(base + id, { method: "DELETE", headers: { Authorization: `Bearer ${token}` } });
-    if (gone.status !== 204 && gone.status !== 404) throw new SealError("service", "The share service did not delete the photo.");
+    if (gone.status !== 204 && gone.status !== 404) throw unexpected(gone);
   };
   return { id, key: toText(key), expires: new Date(expires * 1000), remove };
 }
@@ -82,20 +83,26 @@ export async function download(id, key) {
     throw new SealError("key", "This link is damaged: its key is incomplete. Ask for it again.");
   }
   const response = await ask(found.service + encodeURIComponent(id), { cache: "no-store" });
-  if (response.status === 404 || response.status === 410) throw new SealError("gone", "This 3D photo has expired, or was deleted.");
+  if (response.status === 404) throw new SealError("gone", "This 3D photo has expired, or was deleted.");
   if (response.status === 429) throw new SealError("busy", "The share service is busy. Try again in a minute.");
-  if (!response.ok) throw new SealError("service", `The share service does not answer as it should (${response.status}).`);
+  if (!response.ok) throw unexpected(response);
   return unseal(new Uint8Array(await response.arrayBuffer()), secret);
 }
 
 async function ask(address, options) {
   try {
-    return await fetch(address, { ...options, credentials: "omit", referrerPolicy: "no-referrer", signal: AbortSignal.timeout(PATIENCE) });
+    const signal = AbortSignal.timeout(PATIENCE);
+    return await fetch(address, { ...options, credentials: "omit", referrerPolicy: "no-referrer", signal });
   } catch {
     throw new SealError("unreachable", "The share service cannot be reached. Check the connection.");
   }
 }
 
 function tooLarge(limit) {
-  return new SealError("too-large", `This 3D photo is larger than the ${Math.floor(limit / 1e6)} MB that the share service takes.`);
+  const most = `${Math.floor(limit / 1e6)} MB`;
+  return new SealError("too-large", `This 3D photo is larger than the ${most} that the share service takes.`);
+}
+
+function unexpected({ status }) {
+  return new SealError("service", `The share service does not answer as it should (${status}).`);
 }

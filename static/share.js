@@ -53,7 +53,7 @@ function viewerPage() {
   return new URL("view.html", location.href.replace(/[?#].*/, "")).href;
 }
 
-// ---- The pocket link -------------------------------------------------------------------------------------------------
+// --- The pocket link ---
 
 /** Make the link of the chosen length and say how long it is. */
 async function showPocket() {
@@ -100,7 +100,7 @@ async function handOver(data) {
   }
 }
 
-// ---- The file --------------------------------------------------------------------------------------------------------
+// --- The file ---
 
 function glbFile() {
   return new File([shared.glb], `${shared.name}.glb`, { type: "model/gltf-binary" });
@@ -125,7 +125,7 @@ function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the download has begun by then
 }
 
-// ---- Short links -----------------------------------------------------------------------------------------------------
+// --- Short links ---
 
 /** A link to a GLB that lies on the person's own host. */
 function showFullLink() {
@@ -147,7 +147,8 @@ async function store() {
     stored = await upload(found, shared.glb);
     const url = `${viewerPage()}?s=${stored.id}#${stored.key}`;
     Object.assign($("service-address"), { href: url, textContent: url });
-    $("service-expires").textContent = `It is deleted on ${stored.expires.toLocaleDateString("en", { dateStyle: "long" })}.`;
+    const day = stored.expires.toLocaleDateString("en", { dateStyle: "long" });
+    $("service-expires").textContent = `It is deleted on ${day}.`;
     drawQr($("service-qr"), url);
     $("service-result").hidden = false;
     say("The short link is ready.");
@@ -178,7 +179,7 @@ function drawQr(place, url) {
   place.append(svg);
 }
 
-// ---- The dialog ------------------------------------------------------------------------------------------------------
+// --- The dialog ---
 
 function say(text) {
   $("share-status").textContent = text;

@@ -1,9 +1,11 @@
-// The script inside a single HTML file that shows its 3D photo offline: `wrap` makes such a file of this, bundled, and a GLB.
+// The script inside a single HTML file that shows its 3D photo offline: `wrap` makes such a file of this, bundled, and
+// a GLB.
 
 import { Viewer } from "./viewer.js";
 
 const host = document.getElementById("photo");
-const glb = Uint8Array.from(atob(document.getElementById("glb").textContent.trim()), (character) => character.charCodeAt(0));
+const text = atob(document.getElementById("glb").textContent.trim());
+const glb = Uint8Array.from(text, (character) => character.charCodeAt(0));
 
 const say = (error) => {
   host.hidden = true;

@@ -27,7 +27,8 @@ async function open() {
     const { glb, lead } = await find();
     await show3d(glb, "shared with a link");
     const touch = matchMedia("(pointer: coarse)").matches;
-    const how = touch ? "Tilt your phone, or drag the picture." : "Move the pointer over the picture, or use the arrow keys.";
+    const hand = "Move the pointer over the picture, or use the arrow keys.";
+    const how = touch ? "Tilt your phone, or drag the picture." : hand;
     $("lead").textContent = `${how} ${lead}`;
     offerToSave(glb);
     document.body.dataset.state = "shown";
@@ -58,9 +59,11 @@ async function fetchGlb(address) {
   try {
     response = await fetch(url, options);
   } catch {
-    throw new LinkError(`The 3D photo cannot be fetched from ${url.host}: it may be gone, or that host does not let other pages read it.`);
+    const why = "it may be gone, or that host does not let other pages read it";
+    throw new LinkError(`The 3D photo cannot be fetched from ${url.host}: ${why}.`);
   }
-  if (!response.ok) throw new LinkError(`There is no 3D photo at this address any more (${url.host} answers ${response.status}).`);
+  const answer = `${url.host} answers ${response.status}`;
+  if (!response.ok) throw new LinkError(`There is no 3D photo at this address any more (${answer}).`);
   return readLimited(response);
 }
 

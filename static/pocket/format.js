@@ -20,6 +20,7 @@ const HEADER = 9;
 const MARGIN = 0.05; // by which the backdrop lies behind and around everything, in disparity and in shares of the frame
 const SWIM = 0.5; // lattice pixels by which the texture may be off in the middle of an edge
 const MOST_EXPANDED = 400_000; // triangles, so that no link can keep the viewer busy
+const SIGN = 1 << 15; // added to signed numbers of 16 bits
 const LARGEST_SIDE = 8192; // of lattice and atlas
 
 /** What keeps a link from being opened; `code`: "foreign", "newer", "damaged". */
@@ -33,7 +34,7 @@ export class PocketError extends Error {
 const SENTENCES = {
   foreign: "This link holds no 3D photo made by Tiefblick.",
   newer: "This link was made by a newer version of Tiefblick. Open it on the site where it was made.",
-  damaged: "This link is damaged: a part of it is missing or changed. Some messengers cut long links; ask for it again.",
+  damaged: "This link is damaged: part of it is missing or changed. Some messengers cut long links; ask for it again.",
 };
 
 /**
@@ -83,10 +84,12 @@ function codeScene(coder, scene) {
   const atlas = { width: side(scene?.atlas.width), height: side(scene?.atlas.height) };
   atlas.photo = [side(scene?.atlas.photo[0]), side(scene?.atlas.photo[1])];
   const pages = coder.bits(3, scene?.atlas.offsets.length);
-  atlas.offsets = Array.from({ length: pages }, (_, i) => [0, 1].map((k) => coder.bits(16, scene && scene.atlas.offsets[i][k] + 32768) - 32768));
+  const offset = (value) => coder.bits(16, value + SIGN) - SIGN;
+  atlas.offsets = Array.from({ length: pages }, (_, i) => [0, 1].map((k) => offset(scene?.atlas.offsets[i][k] ?? 0)));
   const mesh = codeMesh(coder, scene?.mesh);
   const within = (values, most) => values.every((value) => value >= 0 && value <= most);
-  if (!within(mesh.x, mesh.width) || !within(mesh.y, mesh.height) || !within(mesh.d, LEVELS)) throw new MeshError("outside");
+  const inside = within(mesh.x, mesh.width) && within(mesh.y, mesh.height) && within(mesh.d, LEVELS);
+  if (!inside) throw new MeshError("outside");
   return { camera, step, atlas, mesh };
 }
 
@@ -117,9 +120,9 @@ export function expand({ camera, step, atlas, mesh, image }, backdrop = true) {
 }
 
 /**
- * Triangles in glTF coordinates. A texture is interpolated in space but belongs to the picture, where equal steps are not
- * equal in space: on large triangles that slope away it would swim. So edges are halved until it does not; that adds
- * nothing to the link, and whether an edge is halved depends on its own ends alone, so that no crack opens.
+ * Triangles in glTF coordinates. A texture is interpolated in space but belongs to the picture, where equal steps are
+ * not equal in space: on large triangles that slope away it would swim. So edges are halved until it does not; that
+ * adds nothing to the link, and whether an edge is halved depends on its own ends alone, so that no crack opens.
  */
 class Surface {
   positions = [];
@@ -198,7 +201,8 @@ export function toText(bytes) {
 /** Throws PocketError. Spaces and line breaks that a messenger put in do no harm. */
 export function fromText(text) {
   const clean = text.replace(/%20|%0A|%0D|\s/gi, "");
-  if (!/^[\w-]+$/.test(clean) || clean.length % 4 === 1) throw new PocketError(clean.startsWith("VG") ? "damaged" : "foreign");
+  const sound = /^[\w-]+$/.test(clean) && clean.length % 4 !== 1;
+  if (!sound) throw new PocketError(clean.startsWith("VG") ? "damaged" : "foreign");
   const binary = atob(clean.replaceAll("-", "+").replaceAll("_", "/"));
   return Uint8Array.from(binary, (character) => character.charCodeAt(0));
 }

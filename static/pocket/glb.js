@@ -14,8 +14,8 @@ const WEBP = "image/webp";
 export class GlbError extends Error {}
 
 /**
- * {positions: Float64Array of glTF coordinates, uv: Float64Array in 0..1, v down, corners: Uint32Array, image: Uint8Array,
- * mime, photo: asset.extras.tiefblick} of a GLB (Uint8Array). Throws GlbError.
+ * {positions: Float64Array of glTF coordinates, uv: Float64Array in 0..1, v down, corners: Uint32Array, image:
+ * Uint8Array, mime, photo: asset.extras.tiefblick} of a GLB (Uint8Array). Throws GlbError.
  */
 export function readGlb(bytes) {
   try {
@@ -42,9 +42,12 @@ function take(bytes) {
     return shorts[((i - axis) / 3) * (STRIDE / 2) + axis] * scale[axis] + translation[axis];
   });
   const unsigned = new Uint16Array(vertices.buffer, vertices.byteOffset, vertices.length / 2);
-  const uv = Float64Array.from({ length: 2 * count }, (_, i) => unsigned[(i >> 1) * (STRIDE / 2) + 4 + (i % 2)] / USHORT_MAX);
+  const uv = Float64Array.from({ length: 2 * count }, (_, i) => {
+    return unsigned[(i >> 1) * (STRIDE / 2) + 4 + (i % 2)] / USHORT_MAX;
+  });
   const Index = { [USHORT]: Uint16Array, [UINT]: Uint32Array }[document.accessors[2].componentType];
-  const corners = Uint32Array.from(new Index(triangles.buffer, triangles.byteOffset, triangles.length / Index.BYTES_PER_ELEMENT));
+  const indices = new Index(triangles.buffer, triangles.byteOffset, triangles.length / Index.BYTES_PER_ELEMENT);
+  const corners = Uint32Array.from(indices);
   return { positions, uv, corners, image, mime: document.images[0].mimeType, photo };
 }
 
@@ -66,7 +69,8 @@ export function writeGlb({ positions, uv, corners, image, mime, photo }) {
       most[axis] = i ? Math.max(most[axis], value) : value;
     }
     for (let k = 0; k < 2; k++) {
-      vertices.setUint16(i * STRIDE + 8 + 2 * k, Math.round(Math.max(0, Math.min(1, uv[2 * i + k])) * USHORT_MAX), true);
+      const value = Math.round(Math.max(0, Math.min(1, uv[2 * i + k])) * USHORT_MAX);
+      vertices.setUint16(i * STRIDE + 8 + 2 * k, value, true);
     }
   }
   const narrow = count <= USHORT_MAX;

@@ -8,9 +8,9 @@
 //   cat                 29.8 dB 0.80    32.5 dB 0.88    36.4 dB 0.95    42.1 dB 0.99    46.9 dB 1.00
 //   coffee              25.8 dB 0.74    27.8 dB 0.80    30.8 dB 0.88    35.3 dB 0.95    40.7 dB 0.99
 //
-// A photo of 1,536 pixels with 13,800 triangles reached 21 dB at 8,000 characters and 27 dB at 65,000. Making a link takes
-// 0.1 to 1.1 s (two shared cores). Safari writes no WebP: there the atlas is JPEG and the picture worse, by how much was
-// not measured.
+// A photo of 1,536 pixels with 13,800 triangles reached 22 dB at 8,000 characters and 27 dB at 65,000. Making a link
+// takes 0.1 to 1.1 s, of that one up to 4.5 s (two shared cores). Safari writes no WebP: there the atlas is JPEG and
+// the picture worse, by how much was not measured.
 
 import { MeshoptSimplifier } from "meshoptimizer/simplifier";
 import { LEVELS, pack } from "./format.js";
@@ -48,7 +48,8 @@ export async function makePocket(glb, budget, picture) {
   const fixed = pack({ ...scene, mesh, image: new Uint8Array() }).length;
   const image = await opened.fit(budget - fixed);
   if (!image) throw new MakeError("This 3D photo does not fit into so short a link. Choose a longer one.");
-  return { bytes: pack({ ...scene, mesh, image }), triangles: mesh.page.length, meshBytes: size, imageBytes: image.length };
+  const bytes = pack({ ...scene, mesh, image });
+  return { bytes, triangles: mesh.page.length, meshBytes: size, imageBytes: image.length };
 }
 
 /** Camera, atlas layout, and corners on the lattice, each with its page. Throws MakeError. */
@@ -159,7 +160,8 @@ function quantise({ place, page, width, height }, corners) {
   const number = new Map();
   const mesh = { width, height, x: [], y: [], d: [], corners: [], page: [] };
   const cornerOf = (i) => {
-    const [x, y, d] = [place[3 * i], place[3 * i + 1], Math.max(0, Math.min(LEVELS, Math.round(place[3 * i + 2] * LEVELS)))];
+    const [x, y] = [place[3 * i], place[3 * i + 1]];
+    const d = Math.max(0, Math.min(LEVELS, Math.round(place[3 * i + 2] * LEVELS)));
     const name = `${x} ${y} ${d}`;
     if (!number.has(name)) {
       number.set(name, mesh.x.length);

@@ -1,12 +1,12 @@
 // The mesh of a pocket link: connectivity and coordinates in one walk over the surface.
 //
 // The walk grows each piece of the surface triangle by triangle (a cut-border machine: Gumhold and Strasser, SIGGRAPH
-// 1998). At every open edge, a gate, the stream tells whether a triangle follows, and whether its third corner is new or
-// was met before. A new one is coded as its distance from the parallelogram that the gate suggests, a known one as its
-// rank by distance from there: mostly 0. `codeMesh` is that walk for the Writer and the Reader of range.js alike.
+// 1998). At every open edge, a gate, the stream tells whether a triangle follows, and whether its third corner is new
+// or was met before. A new one is coded as its distance from the parallelogram that the gate suggests, a known one as
+// its rank by distance from there: mostly 0. `codeMesh` is that walk for the Writer and the Reader of range.js alike.
 //
-// A mesh is {width, height, x, y, d, corners, page}: lattice corners x and y in steps, disparity d in levels, three corners
-// and a page for each triangle. Corners with the same x, y and d are one: that is what keeps welds closed.
+// A mesh is {width, height, x, y, d, corners, page}: lattice corners x and y in steps, disparity d in levels, three
+// corners and a page for each triangle. Corners with the same x, y and d are one: that is what keeps welds closed.
 
 import { Model, NumberModel } from "./range.js";
 
@@ -15,7 +15,7 @@ export const MOST_TRIANGLES = 1 << 14;
 const COUNT_BITS = 15;
 const PAGE_BITS = 3; // of the atlas: the photo and at most seven pages behind it
 const SIZES = 8; // contexts: by the binary logarithm of a gate's length
-const FITS = [0.03, 0.12, 0.4, 1, 2.5]; // contexts: how near, in lengths of the gate squared, the nearest known corner is
+const FITS = [0.03, 0.12, 0.4, 1, 2.5]; // contexts: squared distance of the nearest known corner, in gates
 const DEPTH_WEIGHT = 1; // steps that one level of disparity counts in distances
 
 export class MeshError extends Error {}
@@ -86,11 +86,12 @@ class Walk {
   /** The first triangle of a piece. */
   #seed(triangle, last) {
     const corner = [];
+    const code = (axis, context, value) => this.coder.number(this.#models.seed, context, value);
     for (let k = 0; k < 3; k++) {
       const origin = this.source?.corners[3 * triangle + k];
       const known = this.coder.bit(this.#models.known, FITS.length + 1, this.source ? +(this.#met[origin] >= 0) : 0);
       if (known) corner.push(this.#check(this.coder.bits(COUNT_BITS, this.source ? this.#met[origin] : 0)));
-      else corner.push(this.#add(origin, last, (axis, context, value) => this.coder.number(this.#models.seed, context, value)));
+      else corner.push(this.#add(origin, last, code));
       last = this.#at(corner[k]);
     }
     this.#emit(triangle, corner, -1);

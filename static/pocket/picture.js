@@ -1,5 +1,5 @@
-// The atlas of a pocket link, compressed by the browser's own encoders. Width and quality are chosen together: for every
-// width the best quality that fits, and of the widths the one whose picture is closest to the original.
+// The atlas of a pocket link, compressed by the browser's own encoders. Width and quality are chosen together: for
+// every width the best quality that fits, and of the widths the one whose picture is closest to the original.
 
 const SHRINK = 0.84; // from one width to the next
 const FIRST_PIXELS_PER_BYTE = 16; // where the search for the width begins

@@ -1,8 +1,8 @@
-// An adaptive binary range coder, as LZMA has one (I. Pavlov), with probabilities of 16 bits that learn quickly at first:
-// a pocket mesh is some thousand decisions long, too short for the slow constant rate of coders for large files.
+// An adaptive binary range coder, as LZMA has one (I. Pavlov), with probabilities of 16 bits that learn quickly at
+// first: a pocket mesh is some thousand decisions long, too short for the slow constant rate of coders for large files.
 //
-// Writer and Reader have the same methods, and every method returns the value that is in the stream: the Writer's the one
-// it was given, the Reader's the one it found. So one function describes a format in both directions (see mesh.js).
+// Writer and Reader have the same methods, and every method returns the value that is in the stream: the Writer's the
+// one it was given, the Reader's the one it found. So one function describes a format in both directions (see mesh.js).
 
 const ONE = 1 << 16; // of probabilities
 const FLOOR = 1 << 6; // no decision becomes certain
