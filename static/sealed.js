@@ -62,7 +62,7 @@ export async function upload({ service: base, bytes: limit }, glb) {
   const headers = { "Content-Type": "application/octet-stream" };
   const response = await ask(base, { method: "POST", headers, body: sealed });
   if (response.status === 413) throw tooLarge(limit);
-  if (response.status === 429) throw new SealError("busy", "Too many uploads came from here just now. Try again later.");
+  if (response.status === 429) throw new SealError("busy", "Too many uploads from here just now. Try again later.");
   if (response.status !== 201) throw unexpected(response);
   const { id, token, expires } = await response.json();
   const remove = async () => {
