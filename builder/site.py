@@ -12,7 +12,7 @@ import json
 import shutil
 from pathlib import Path
 
-from . import slim, wheels
+from . import offline, slim, wheels
 from .common import DIST, NODE_MODULES, ROOT, WORK, Failure, digest, once, run, step
 from .parts import npm_parts
 
@@ -21,6 +21,7 @@ SOURCES = (*PAGES, "app", "models", "static", "builder", "package-lock.json")
 SERVICE_WORKER = "static/sw.js"
 STANDALONE = "static/standalone.js"  # goes into files that are shared, so that it can ask for no others
 VERSION_MARK = "__VERSION__"  # in sw.js: a new version of anything makes a new service worker
+FILES_MARK = "__FILES__"  # there, too: what it keeps
 OWN_FOLDERS = {"app": (), "models": ("*.py", "*.md"), "static": ("*.js",)}  # and what of each is not for the page
 PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm")
 # PyScript without what its editor and terminal load when they are used. Its chunks carry hashes in their names.
@@ -57,7 +58,7 @@ def _build() -> None:
         _copy_runtimes(site)
         _copy_wheels(site / "vendor" / "pyodide", parts)
         _bundle_scripts(site / "static")
-        _add_service_worker(site)
+        _add_service_worker(site, (ROOT / SERVICE_WORKER).read_text(encoding="utf-8"))
         shutil.rmtree(DIST, ignore_errors=True)
         site.rename(DIST)
 
@@ -111,10 +112,10 @@ def _esbuild(scripts: list[str], target: Path, *options: str) -> None:
     run([*esbuild, *flags, *externals], "esbuild could not bundle static/.", cwd=ROOT)
 
 
-def _add_service_worker(site: Path) -> None:
-    source = (ROOT / SERVICE_WORKER).read_text(encoding="utf-8")
-    version = digest_of_site(site)
-    (site / "sw.js").write_text(source.replace(VERSION_MARK, version), encoding="utf-8")
+def _add_service_worker(site: Path, source: str) -> None:
+    files = json.dumps(offline.listing(site), separators=(",", ":"))
+    filled = source.replace(VERSION_MARK, digest_of_site(site)).replace(FILES_MARK, files)
+    (site / "sw.js").write_text(filled, encoding="utf-8")
 
 
 def digest_of_site(site: Path) -> str:

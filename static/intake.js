@@ -1,4 +1,4 @@
-// Ways in for a photo: file, camera, drop, paste, samples; and decoding by the browser for what Python cannot read.
+// Ways in for a photo: file, camera, drop, paste, samples, other apps; and decoding by the browser for what Python cannot read.
 
 const IMAGE_NAME = /\.(jpe?g|png|webp|gif|tiff?|bmp|heic|heif|avif)$/i;
 const LARGEST = 256 * 2 ** 20; // bytes; a larger file would be copied to the worker and run out of memory there
@@ -27,6 +27,30 @@ export function listen(take, hover) {
   addEventListener("paste", (event) => {
     const file = firstImage(event.clipboardData?.files);
     if (file) take(file);
+  });
+}
+
+/** Call `take(file)` for a photo that the system opens with the installed app, and once for one that another app shared.
+ * Throws an Error with a plain sentence if that one is lost. */
+export async function fromApps(take) {
+  globalThis.launchQueue?.setConsumer(async ({ files }) => {
+    const file = firstImage(await Promise.all(files.map((handle) => handle.getFile())));
+    if (file) take(file);
+  });
+  if (!new URLSearchParams(location.search).has("shared")) return;
+  history.replaceState(null, "", location.pathname); // loading the page again is no second share
+  const file = await sharedPhoto();
+  if (!file) throw new Error("The shared photo did not arrive. Share it again, or choose it here.");
+  take(file);
+}
+
+/** The File that the service worker holds, or null. */
+function sharedPhoto() {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = ({ data }) => resolve(data);
+    if (navigator.serviceWorker?.controller) navigator.serviceWorker.controller.postMessage("shared photo", [port2]);
+    else resolve(null);
   });
 }
 

@@ -3,6 +3,7 @@
 
 import { Engine, Failure } from "./engine.js";
 import * as intake from "./intake.js";
+import { isolate, keepOffline, persist } from "./offline.js";
 import { hold, onTiltRefused, show3d, showLast3d, showPhoto } from "./picture.js";
 import { Progress, seconds } from "./progress.js";
 
@@ -14,8 +15,6 @@ const STARTING = {
 };
 const UNREADABLE = ["unsupported-format"]; // for Python; the browser may still know it (HEIC, AVIF)
 const WELCOME = "static/samples/coffee.glb"; // of the photo that index.html shows first
-const ISOLATION_TRIED = "tiefblick-isolation-tried";
-const ISOLATION_PATIENCE = 2000; // ms
 
 const $ = (id) => document.getElementById(id);
 const engine = new Engine();
@@ -75,6 +74,7 @@ async function present({ glb, times, counts, notes, size }, file) {
   $("result-lead").textContent = `Made in ${seconds(total)}. ${how}`;
   enter("result");
   speak("The 3D photo is ready.");
+  persist().catch(() => {}); // a browser that refuses keeps it as long as there is room
   await show3d(glb, file.name).catch(complain); // without WebGL it can still be saved
 }
 
@@ -192,25 +192,6 @@ engine.addEventListener("failed", ({ detail }) => {
 
 const start = () => engine.start($("backend").value);
 
-/** Where the host sends no isolation headers the service worker adds them, after one reload before anything begins. */
-async function isolate() {
-  if (crossOriginIsolated || !navigator.serviceWorker || sessionStorage.getItem(ISOLATION_TRIED)) return;
-  sessionStorage.setItem(ISOLATION_TRIED, "yes");
-  try {
-    const controlled = new Promise((resolve) => {
-      navigator.serviceWorker.addEventListener("controllerchange", () => resolve(true), { once: true });
-      setTimeout(resolve, ISOLATION_PATIENCE);
-    });
-    await navigator.serviceWorker.register("sw.js");
-    if ((navigator.serviceWorker.controller || (await controlled)) && !job) {
-      location.reload();
-      await new Promise(() => {}); // nothing else before the page is gone
-    }
-  } catch (error) {
-    console.info("Not isolated:", error.message);
-  }
-}
-
 // --- Ways in ---
 
 for (const [button, input] of [
@@ -248,6 +229,8 @@ async function welcome() {
   if (!job && response.ok) await show3d(glb, "a cup of coffee");
 }
 
-await isolate();
+await isolate(() => job);
 start();
+keepOffline(engine.ready);
+intake.fromApps(make).catch(complain);
 welcome().catch((error) => console.info("No welcome:", error.message)); // the flat photo is there
