@@ -33,15 +33,15 @@ class Options:
     shapes: (height, width) of batches with their chances.
     """
 
-    true_depth: float = 0.25
-    figured: float = 0.4
-    composite: float = 0.45
-    figures: float = 0.6
+    true_depth: float = 0.2
+    figured: float = 0.35
+    composite: float = 0.2
+    figures: float = 0.7
     step: tuple[float, float] = (0.05, 0.7)
-    crop: tuple[float, float] = (0.6, 1.0)
+    crop: tuple[float, float] = (0.7, 1.0)
     jpeg: float = 0.4
     blur: float = 0.2
-    dark: float = 0.12
+    dark: float = 0.06
     shapes: tuple = ((LANDSCAPE, 0.5), (PORTRAIT, 0.25), (SQUARE, 0.25))
 
 
@@ -219,7 +219,7 @@ def composite(image, target, weight, cut_out, alpha, relief, step):
 def as_photographed(image: np.ndarray, options: Options) -> np.ndarray:
     """(H, W, 3) uint8 to float32 in 0..1: exposure, contrast, colour, dark and noisy, blurred, compressed."""
     photo = Image.fromarray(np.ascontiguousarray(image))
-    for enhance, spread in ((ImageEnhance.Brightness, 0.25), (ImageEnhance.Contrast, 0.25), (ImageEnhance.Color, 0.4)):
+    for enhance, spread in ((ImageEnhance.Brightness, 0.2), (ImageEnhance.Contrast, 0.2), (ImageEnhance.Color, 0.3)):
         photo = enhance(photo).enhance(random.uniform(1 - spread, 1 + spread))
     if random.random() < options.blur:
         photo = photo.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.2)))

@@ -1,6 +1,6 @@
 """Make tiefenrausch.onnx and check.npz from a checkpoint of train.py.
 
-    python models/tiefenrausch/export.py RUN/fine.pt [--out FOLDER]
+    python models/tiefenrausch/export.py RUN/last.pt [--out FOLDER] [--float FILE]
 
 Batch normalisation is folded into the convolutions, whose weights become int8 with one scale an output channel; biases
 and activations stay float32, clipped by ReLU6. `Cast` and `Mul` turn the weights back, which ONNX Runtime folds away
@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 LARGEST = 127  # int8, symmetric
 OPSET = 17
 TOLERANCE = 1e-4  # log-disparity, between PyTorch and ONNX Runtime: float32 sums in another order
-CHECK_IMAGE = HERE.parent / "depth_pilot" / "check.npz"  # its `image`: (160, 160, 3) uint8, a public-domain portrait
+CHECK_IMAGE = HERE / "check.npz"  # its `image` stays: (160, 160, 3) uint8, a public-domain portrait
 
 
 def to_onnx(network: Network) -> onnx.ModelProto:
@@ -72,7 +72,7 @@ def run(model: onnx.ModelProto, image: np.ndarray) -> np.ndarray:
     return session.run(None, {"image": image})[0][0, 0]
 
 
-def main(checkpoint: Path, out: Path) -> None:
+def main(checkpoint: Path, out: Path, unrounded: Path | None) -> None:
     network = Network(TIEFENRAUSCH)
     network.load_state_dict(torch.load(checkpoint, map_location="cpu")["average"])
     pixels = np.load(CHECK_IMAGE)["image"]
@@ -86,7 +86,8 @@ def main(checkpoint: Path, out: Path) -> None:
     small = quantize(full)
     answer = run(small, image)
     out.mkdir(parents=True, exist_ok=True)
-    onnx.save(full, out / "tiefenrausch_float.onnx")
+    if unrounded:
+        onnx.save(full, unrounded)
     onnx.save(small, out / "tiefenrausch.onnx")
     np.savez_compressed(out / "check.npz", image=pixels, log_disparity=answer.astype(np.float16))
     parameters, adds = costs(network)
@@ -99,5 +100,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--float", type=Path, help="where to save the network with float weights, too")
     given = parser.parse_args()
-    main(given.checkpoint, given.out)
+    main(given.checkpoint, given.out, given.float)

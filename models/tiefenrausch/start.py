@@ -1,4 +1,4 @@
-"""Start from a network whose batch normalisation has been folded away, as it is in an ONNX file."""
+"""Start from a network whose batch normalisation has been folded away: an ONNX file, with float or int8 weights."""
 
 import re
 from pathlib import Path
@@ -14,6 +14,8 @@ def read_folded(path: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """Module name: (kernel, bias) of each convolution, from the node names that torch.onnx gives."""
     graph = onnx.load(path).graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for name in [name.removesuffix("_int8") for name in constants if name.endswith("_int8")]:
+        constants[name] = constants[f"{name}_int8"] * constants[f"{name}_scale"]  # as export.py stores weights
     folded = {}
     for node in graph.node:
         if node.op_type == "Conv":

@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from data import Options, Scene, composite, crop, shape_mask  # noqa: E402
-from losses import gradients, importance, residual, scale_invariant  # noqa: E402
+from losses import affine_invariant, gradients, mean_error  # noqa: E402
 from network import PILOT, TIEFENRAUSCH, Network, costs, start_as_identity  # noqa: E402
 
 
@@ -41,36 +41,52 @@ def test_blocks_start_as_identities():
         assert torch.equal(network.mid(features), features)
 
 
-def test_residual_ignores_the_scale_of_the_world_and_unknown_pixels():
-    target, weight = maps(2, 1, 16, 16), torch.ones(2, 1, 16, 16)
+def test_affine_invariant_sees_neither_scale_nor_shift_of_disparity():
+    disparity, weight = maps(2, 1, 16, 16).abs() + 1, torch.ones(2, 1, 16, 16)
+    difference, _ = affine_invariant((disparity * 3 + 2).log(), disparity.log(), weight)
+    assert difference.abs().max() < 1e-3
+    inverted, _ = affine_invariant(-disparity.log(), disparity.log(), weight)
+    assert inverted.abs().mean() > 0.5
+
+
+def test_shrinking_relief_pays_nothing_and_is_seen_in_the_range():
+    target, weight = maps(1, 1, 16, 16) * 0.1, torch.ones(1, 1, 16, 16)
+    difference, ranges = affine_invariant(target * 0.5, target, weight)
+    assert mean_error(difference, weight).item() < 0.1  # small disparities are nearly linear in their logarithms
+    assert ranges.exp().item() == pytest.approx(0.5, abs=0.1)
+
+
+def test_affine_invariant_ignores_unknown_pixels():
+    target, weight = maps(1, 1, 16, 16), torch.ones(1, 1, 16, 16)
     weight[:, :, :4] = 0
-    predicted = target + torch.tensor([3.0, -2.0])[:, None, None, None]
-    predicted[:, :, :4] = 99
-    assert residual(predicted, target, weight).abs().max() < 1e-5
+    predicted = target.clone()
+    predicted[:, :, :4] = 50
+    difference, ranges = affine_invariant(predicted, target, weight)
+    assert difference.abs().max() < 1e-5
+    assert abs(ranges.item()) < 1e-5
+
+
+def test_nothing_known_gives_no_loss_and_no_nan():
+    target, weight = maps(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)
+    difference, ranges = affine_invariant(target, target + 1, weight)
+    parts = (difference.abs().max(), ranges.abs().max(), mean_error(difference, weight), gradients(difference, weight))
+    assert all(part == 0 for part in parts)
+
+
+def test_scene_without_relief_asks_for_nothing():
+    weight = torch.ones(1, 1, 16, 16)
+    difference, ranges = affine_invariant(maps(1, 1, 16, 16), torch.zeros(1, 1, 16, 16), weight)
+    assert difference.abs().max() < 0.2
+    assert ranges.abs().item() < 0.2
 
 
 def test_losses_of_a_known_case():
     weight = torch.ones(1, 1, 16, 16)
     difference = torch.zeros(1, 1, 16, 16)
     difference[..., 8:] = 1
-    assert scale_invariant(difference, weight).item() == pytest.approx(0.5)
+    assert mean_error(difference, weight).item() == pytest.approx(0.5)
     # Across columns 1 of 15, 2 of 14, 4 of 12 and 8 of 8 pairs differ by one; across rows none.
     assert gradients(difference, weight).item() == pytest.approx(1 / 15 + 2 / 14 + 4 / 12 + 8 / 8)
-
-
-def test_far_pixels_matter_less():
-    target = torch.zeros(1, 1, 16, 16)
-    target[..., :4] = -20
-    weight = importance(target, torch.ones_like(target))
-    assert weight[0, 0, 0, 0].item() == pytest.approx(0.25)
-    assert weight[0, 0, 0, -1].item() == pytest.approx(1)
-
-
-def test_nothing_known_gives_no_loss_and_no_nan():
-    target = maps(1, 1, 16, 16)
-    weight = importance(target, torch.zeros_like(target))
-    difference = residual(target, target + 1, weight)
-    assert scale_invariant(difference, weight).item() == gradients(difference, weight).item() == 0
 
 
 def test_cut_out_is_nearer_than_all_it_hides():
