@@ -28,7 +28,8 @@ class GrowOptions:
     behind: disparity by which a pixel must lie below the surface that hides it. A quarter of tau moves by a third of a
         lattice pixel at the extreme view, too little to see; without the bound a surface winds around the end of a cut,
         where the two sides meet, and goes on below itself.
-    collar: lattice pixels on the far side of an edge that carry mixed colour.
+    collar: lattice pixels on the far side of an edge that may carry the colour of what is in front: two or three do in
+        a sharp photo (section 4.3), one or two more where the depth's edge is not exactly on the photo's.
     smoothing: sweeps that relax the grown surfaces, which otherwise keep the noise of their seeds as streaks.
     """
 
@@ -38,7 +39,7 @@ class GrowOptions:
     max_iterations: int = 50
     max_slots: int = 4
     behind: float = TAU / 4
-    collar: int = 2
+    collar: int = 4
     smoothing: int = 8
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from app.errors import UserError
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
-DEPTH_MODEL = MODELS / "depth_pilot" / "depth_pilot.onnx"
-DEPTH_CHECK = MODELS / "depth_pilot" / "check.npz"
+DEPTH_MODEL = MODELS / "tiefenrausch" / "tiefenrausch.onnx"
+DEPTH_CHECK = MODELS / "tiefenrausch" / "check.npz"
 CHECK_TOLERANCE = (
     0.02  # log-disparity; the stored answer spans 0.3, so that half precision passes and a wrong kernel fails
 )

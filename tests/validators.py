@@ -8,7 +8,7 @@ from app.clean import TAU
 from app.ldi import LDI, STEP_X, STEP_Y
 from app.mesh import Mesh
 
-ROUGH = 4e-3  # share of pixels where the disparity may be off by more than tau / 4: ends of cuts, creases
+ROUGH = 6e-3  # share of pixels where the disparity may be off by more than tau / 4: ends of cuts, creases
 OUTLINE = 1  # lattice pixels by which a silhouette may be off
 ASIDE = np.array([0.5 + 1.7e-4, 0.5 + 2.3e-4])  # sample points at pixel centres, but on no edge between lattice corners
 
