@@ -63,7 +63,7 @@ class CleanOptions:
 
 
 # For depth that was measured or rendered: its relief is real, and its edges are where they belong.
-GIVEN = CleanOptions(noise=0, ramp_steps=0, upsample=UpsampleOptions(radius=2, sigma_space=1.2, together=3))
+GIVEN = CleanOptions(noise=0, ramp_steps=0, upsample=UpsampleOptions(radius=2, step=1, sigma_space=1.2, together=3))
 
 
 def clean(disparity: np.ndarray, guide: np.ndarray, options: CleanOptions = CleanOptions()) -> np.ndarray:
