@@ -41,7 +41,7 @@ class CleanOptions:
     curvature_noise: scale-normalised Laplacian below which a pixel counts as flat or slanted.
     radius: of the median's window; 2 is the 5x5 of section 4.2.
     sigma: of the median's Gaussian of disparity difference (section 4.2).
-    passes: of the median; a smear of 2 * radius pixels on either side of an edge needs two.
+    passes: of the median; each takes `radius` pixels of smear off either side of an edge.
     min_component: in pixels at network resolution (section 4.2).
     upsample: of the last step.
     """
