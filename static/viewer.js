@@ -118,6 +118,16 @@ export class Viewer {
     this.motion.moveTo(intoDisc(value));
   }
 
+  /** Paint what is seen from `offset` over the whole of a 2D canvas, at once and whatever the screen shows. */
+  paint(canvas, offset = this.offset) {
+    if (!this.photo || this.#lost) throw new ViewerError("no-picture", "The viewer has no picture to paint just now.");
+    this.#renderer.setPixelRatio(1);
+    this.#renderer.setSize(canvas.width, canvas.height);
+    this.#render(offset);
+    canvas.getContext("2d").drawImage(this.#canvas, 0, 0); // in the same task: later the browser has emptied it
+    this.#resize();
+  }
+
   #makeRenderer() {
     try {
       // The photo is its own light: unlit materials, sRGB in and out, no tone mapping (three.js's defaults for these).
@@ -171,13 +181,17 @@ export class Viewer {
 
   #draw() {
     if (!this.photo || this.#lost) return;
-    const view = frustum(this.photo, this.motion.offset);
+    this.#render(this.motion.offset);
+    this.frames += 1;
+    this.onmove?.(this.offset);
+  }
+
+  #render(offset) {
+    const view = frustum(this.photo, offset);
     this.#camera.position.fromArray(view.position);
     this.#camera.projectionMatrix.makePerspective(view.left, view.right, view.top, view.bottom, view.near, view.far);
     this.#camera.projectionMatrixInverse.copy(this.#camera.projectionMatrix).invert();
     this.#renderer.render(this.#scene, this.#camera);
-    this.frames += 1;
-    this.onmove?.(this.offset);
   }
 }
 
