@@ -18,11 +18,10 @@ from PIL import Image
 from app import depth, glb, photo
 from app.errors import UserError
 from app.inpaint import FILLS
-from app.network import OnnxNetwork
+from app.network import FILL_MODEL, OnnxNetwork
 from app.pipeline import Options, Pipeline
 from app.render import VIEWS, render
 
-PLANNED_FILLS = {"farbrausch"}  # known by name, so that it can be refused in a sentence until its network is there
 LARGEST_RANGE = 0.1  # share of the width; beyond it the zoom that hides the frame would cut away too much
 DIGITS = 6  # of times and shares in the record
 
@@ -32,7 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         _check(options)
-        pipeline = Pipeline(OnnxNetwork(), replace(Options(), range=options.range, fill=options.fill))
+        fill_network = OnnxNetwork(FILL_MODEL) if options.fill == "farbrausch" else None
+        pipeline = Pipeline(OnnxNetwork(), replace(Options(), range=options.range, fill=options.fill), fill_network)
         for folder in filter(None, (options.output, options.views)):
             folder.mkdir(parents=True, exist_ok=True)
     except (UserError, OSError) as error:
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", dest="output", metavar="DIR", type=Path, help="where to write (default: beside the photo)")
     add("--depth", metavar="FILE", type=Path, help="depth map of the photo: grey image or .npy, near = large")
     add("--depth-far-is-large", action="store_true", help="the depth map holds distances")
-    add("--fill", choices=sorted({*FILLS, *PLANNED_FILLS}), default=Options().fill, help="default: %(default)s")
+    add("--fill", choices=FILLS, default=Options().fill, help="default: %(default)s")
     shift = "shift of near against far, share of the width (default: %(default)s)"
     add("--range", metavar="SHARE", type=_share, default=Options().range, help=shift)
     add("--views", metavar="DIR", type=Path, help="write PNGs from the centre and the extremes, and masks of holes")
@@ -67,8 +67,6 @@ def _share(text: str) -> float:
 
 def _check(options: argparse.Namespace) -> None:
     """What the parser does not see. Raises UserError."""
-    if options.fill not in FILLS:
-        raise UserError("no-fill", f"The {options.fill} fill is not part of this version; use --fill {Options().fill}.")
     if options.depth and len(options.photos) > 1:
         raise UserError("one-depth", "A depth map belongs to one photo; give --depth with one photo alone.")
     if options.depth_far_is_large and not options.depth:

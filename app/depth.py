@@ -11,7 +11,7 @@ from PIL import Image
 from scipy import ndimage
 
 from app.errors import UserError
-from app.network import Network, as_input
+from app.network import Network, log_disparity
 
 LONG_SIDE = 384  # pixels, of the network's input (section 3 of the paper)
 MULTIPLE = 32  # the network halves its input five times
@@ -37,10 +37,10 @@ async def estimate(texture: np.ndarray, network: Network) -> np.ndarray:
     shrinks = height * width < texture.shape[0] * texture.shape[1]
     method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR  # area averaging, as in training
     image = np.asarray(Image.fromarray(texture).resize((width, height), method))
-    log_disparity = np.asarray(await network.run(as_input(image)), np.float32)
-    inner = log_disparity[BORDER:-BORDER, BORDER:-BORDER]
-    log_disparity = np.pad(inner, BORDER, mode="edge")
-    return normalise(np.exp(np.clip(log_disparity, -LOG_LIMIT, LOG_LIMIT)), least_ratio=LEAST_RATIO)
+    answer = await log_disparity(network, image)
+    inner = answer[BORDER:-BORDER, BORDER:-BORDER]
+    answer = np.pad(inner, BORDER, mode="edge")
+    return normalise(np.exp(np.clip(answer, -LOG_LIMIT, LOG_LIMIT)), least_ratio=LEAST_RATIO)
 
 
 def network_size(height: int, width: int) -> tuple[int, int]:

@@ -6,6 +6,8 @@ results and failures as what the calls return, so that no Python object and no t
 
 import time
 import traceback
+from contextlib import ExitStack
+from pathlib import Path
 
 import js
 from pyodide.ffi import JsException, create_proxy, to_js
@@ -35,20 +37,26 @@ class WebNetwork:
         self._session = session
         self.name = f"ONNX Runtime Web, {session.label}"
 
-    async def run(self, image: np.ndarray) -> np.ndarray:
-        """See `network.Network.run`. ONNX Runtime reads the input out of Python's memory: one copy less."""
-        proxy = create_proxy(image)
-        buffer = proxy.getBuffer("f32")
-        try:
-            answer = await self._session.run(buffer.data, to_js(list(image.shape)))
-        except JsException as error:
-            raise _unsound("it failed on this device", error) from error
-        finally:
-            buffer.release()
-            proxy.destroy()
-        result = np.empty(image.shape[2:], np.float32)
-        answer.assign_to(result)
+    async def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """See `network.Network.run`. ONNX Runtime reads the inputs out of Python's memory: one copy less."""
+        with ExitStack() as views:
+            given = to_js([[name, _view(array, views), list(array.shape)] for name, array in inputs.items()])
+            try:
+                answer = await self._session.run(given)
+            except JsException as error:
+                raise _unsound("it failed on this device", error) from error
+        result = np.empty(answer.dims.to_py(), np.float32)
+        answer.data.assign_to(result)
         return result
+
+
+def _view(array: np.ndarray, views: ExitStack):
+    """A typed array on Python's memory, for as long as `views` is open."""
+    proxy = create_proxy(array)
+    views.callback(proxy.destroy)
+    buffer = proxy.getBuffer("f32" if array.dtype == np.float32 else "i32")
+    views.callback(buffer.release)
+    return buffer.data
 
 
 class Progress:
@@ -68,10 +76,10 @@ class Progress:
 
 
 class Worker:
-    """What the page talks to: one network, one conversion at a time."""
+    """What the page talks to: the networks, one conversion at a time."""
 
     def __init__(self):
-        self.network: WebNetwork | None = None
+        self.pipeline: Pipeline | None = None
         self.progress = Progress()
 
     async def prepare(self, forced: str, ios: bool) -> dict:
@@ -82,14 +90,10 @@ class Worker:
             obstacle = await ort.obstacle(backend, ios, backend == forced)
             if obstacle:
                 raise backends.Unsound(obstacle)
-            path = network.DEPTH_MODEL.relative_to(network.MODELS.parent).as_posix()
-            try:
-                return WebNetwork(await ort.open(path, backend))
-            except JsException as error:
-                raise _unsound("it could not start on this device", error) from error
+            return await _open(network.DEPTH_MODEL, backend)
 
         trial, notes = await backends.choose(open_on, network.Stored.load(), forced)
-        self.network = trial.network
+        self.pipeline = Pipeline(trial.network)
         return {"backend": trial.backend, "name": trial.network.name, "deviation": trial.deviation, "notes": notes}
 
     async def convert(self, decode) -> dict:
@@ -98,7 +102,7 @@ class Worker:
         start = time.perf_counter()
         picture = decode()
         milliseconds = (time.perf_counter() - start) * 1000
-        result = await Pipeline(self.network).run(picture, progress=self.progress)
+        result = await self.pipeline.run(picture, progress=self.progress)
         return {
             "glb": result.glb,
             "times": {"photo": milliseconds, **result.times},
@@ -106,6 +110,15 @@ class Worker:
             "notes": list(picture.notes),
             "size": list(picture.source_size),
         }
+
+
+async def _open(model: Path, backend: str) -> WebNetwork:
+    """A network of this site on a backend. Raises backends.Unsound."""
+    path = model.relative_to(network.MODELS.parent).as_posix()
+    try:
+        return WebNetwork(await ort.open(path, backend))
+    except JsException as error:
+        raise _unsound("it could not start on this device", error) from error
 
 
 def _unsound(reason: str, error: JsException) -> backends.Unsound:
@@ -123,7 +136,7 @@ async def _answer(work) -> object:
     except Cancelled:
         answer = _error("cancelled", "Cancelled.")
     except backends.Unsound:
-        answer = _error("network-failed", "The depth network failed; choose another way to run it in the details.")
+        answer = _error("network-failed", "A network failed; choose another way to run it in the details.")
     except MemoryError:
         answer = _error("memory", "This device has too little memory for this photo.")
     except Exception as error:

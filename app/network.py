@@ -18,19 +18,24 @@ DEPTH_CHECK = MODELS / "tiefenrausch" / "check.npz"
 CHECK_TOLERANCE = (
     0.02  # log-disparity; the stored answer spans 0.3, so that half precision passes and a wrong kernel fails
 )
+FILL_MODEL = MODELS / "farbrausch" / "farbrausch.onnx"
 DEFAULT_THREADS = 2  # more gain little on a network of 0.5 GMAC, and other work runs beside it
 
 
 class Network(Protocol):
-    """Anything that turns an image into log-disparity.
+    """Anything that turns arrays into an array.
 
     name: what runs where, for the details that people see.
     """
 
     name: str
 
-    async def run(self, image: np.ndarray) -> np.ndarray:
-        """(1, 3, H, W) float32 in 0..1, sides multiples of 32, to (H, W) float32 log-disparity (larger = nearer)."""
+    async def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """The network's first output, float32. inputs: contiguous float32 or int32 arrays by name.
+
+        The depth network takes `image` (1, 3, H, W) in 0..1, sides multiples of 32, and answers (1, 1, H, W)
+        log-disparity, larger = nearer. For the fill's see `inpaint.py`.
+        """
         ...
 
 
@@ -51,9 +56,11 @@ class Stored:
             return Stored(arrays["image"], arrays["log_disparity"].astype(np.float32))
 
 
-def as_input(image: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 sRGB to the (1, 3, H, W) float32 in 0..1 that networks take."""
-    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+async def log_disparity(network: Network, image: np.ndarray) -> np.ndarray:
+    """What the depth network sees in (H, W, 3) uint8 sRGB, sides multiples of 32: (H, W) float32, larger = nearer."""
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+    answer = np.asarray(await network.run({"image": planes}), np.float32)
+    return answer.reshape(answer.shape[-2:])
 
 
 async def check(network: Network, stored: Stored) -> float:
@@ -61,7 +68,7 @@ async def check(network: Network, stored: Stored) -> float:
 
     Above `CHECK_TOLERANCE` the backend must not be used.
     """
-    answer = np.asarray(await network.run(as_input(stored.image)))
+    answer = await log_disparity(network, stored.image)
     if answer.shape != stored.log_disparity.shape or not np.isfinite(answer).all():
         return float("inf")
     return float(np.abs(answer - stored.log_disparity).max())
@@ -83,11 +90,9 @@ class OnnxNetwork:
         try:
             self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has a class of its own for each cause, without a common one
-            raise UserError("no-network", "The depth network could not be loaded; its file is damaged.") from error
-        self._input = self._session.get_inputs()[0].name
+            raise UserError("no-network", "A network could not be loaded; its file is missing or damaged.") from error
         self.name = f"ONNX Runtime {onnxruntime.__version__}, {threads} thread{'s' if threads > 1 else ''}"
 
-    async def run(self, image: np.ndarray) -> np.ndarray:
+    async def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """See `Network.run`."""
-        (answer,) = self._session.run(None, {self._input: image})
-        return answer.reshape(image.shape[2:])
+        return self._session.run(None, inputs)[0]

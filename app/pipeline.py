@@ -15,7 +15,7 @@ from app.clean import GIVEN, CleanOptions, clean
 from app.errors import UserError
 from app.glb import GlbOptions, encode
 from app.grow import GrowOptions, grow
-from app.inpaint import FILLS
+from app.inpaint import FILLS, farbrausch, push_pull
 from app.ldi import lift
 from app.mesh import Mesh, MeshOptions, mesh
 from app.network import Network
@@ -31,7 +31,7 @@ Progress = Callable[[str, float], None]  # stage, fraction of it that is done; m
 class Options:
     """lattice_long_side: of the geometry; a smaller photo has a lattice of its own size.
     range: largest relative shift of nearest against farthest, share of the photo's width; the camera's and the fill's.
-    fill: name in `inpaint.FILLS`.
+    fill: one of `inpaint.FILLS`.
     The others: of the stages.
     """
 
@@ -59,12 +59,17 @@ class ThreeDPhoto:
 
 
 class Pipeline:
-    """Runs photos through the stages. One at a time: a network may not be entered twice."""
+    """Runs photos through the stages. One at a time: a network may not be entered twice.
 
-    def __init__(self, network: Network, options: Options = Options()):
+    network: the depth network. fill_network: for the fill "farbrausch", which needs one.
+    """
+
+    def __init__(self, network: Network, options: Options = Options(), fill_network: Network | None = None):
         if options.fill not in FILLS:
             raise UserError("unknown-fill", f"There is no fill named {options.fill}.")
-        self.network, self.options = network, options
+        if options.fill == "farbrausch" and fill_network is None:
+            raise UserError("no-network", "The farbrausch fill needs its network.")
+        self.network, self.options, self.fill_network = network, options, fill_network
 
     async def run(
         self, photo: Photo, disparity: np.ndarray | None = None, progress: Progress | None = None
@@ -92,7 +97,10 @@ class Pipeline:
             await run.step(0.7)
             layers = grow(layers, camera.parallax, options.grow)
         async with run.stage("inpainting"):
-            layers.colour = FILLS[options.fill](layers)
+            if options.fill == "farbrausch":
+                layers.colour = await farbrausch(layers, self.fill_network)
+            else:
+                layers.colour = push_pull(layers)
         async with run.stage("meshing"):
             pages = compose(layers, photo.texture, options.atlas)
             await run.step(0.2)

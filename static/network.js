@@ -73,11 +73,12 @@ class Session {
     this.label = label;
   }
 
-  /** One image, a Float32Array with its dimensions, to the Float32Array of the network's first output. */
-  async run(data, dims) {
-    const input = new this.ort.Tensor("float32", data, dims);
-    const outputs = await this.session.run({ [this.session.inputNames[0]]: input });
-    return outputs[this.session.outputNames[0]].data;
+  /** `inputs`: [name, Float32Array or Int32Array, dimensions] each. The first output as { data: Float32Array, dims }. */
+  async run(inputs) {
+    const tensor = (data, dims) => new this.ort.Tensor(data instanceof Int32Array ? "int32" : "float32", data, dims);
+    const feeds = Object.fromEntries(inputs.map(([name, data, dims]) => [name, tensor(data, dims)]));
+    const { data, dims } = (await this.session.run(feeds))[this.session.outputNames[0]];
+    return { data, dims: [...dims] };
   }
 
   close() {

@@ -120,7 +120,7 @@ def test_stored_depth_takes_the_place_of_the_network():
     class Nothing:
         name = "none"
 
-        async def run(self, image):
+        async def run(self, inputs):
             raise AssertionError("the network was asked")
 
     levels = np.full((64, 96), 200, np.uint8)

@@ -24,7 +24,7 @@ class FakeNetwork:
     def __init__(self, name, off=0.0, seconds=0.0, warming=0.0):
         self.name, self.off, self.seconds, self.warming = name, off, seconds, warming
 
-    async def run(self, image):
+    async def run(self, inputs):
         time.sleep(self.seconds + self.warming)
         self.warming = 0
         return STORED.log_disparity + np.float32(self.off)

@@ -16,7 +16,8 @@ class Brightness:
 
     name = "brightness"
 
-    async def run(self, image):
+    async def run(self, inputs):
+        image = inputs["image"]
         self.shape = image.shape
         return image[0].mean(0)
 

@@ -1,10 +1,7 @@
 import numpy as np
-import pytest
 
-from app.grow import grow
-from app.ldi import DOWN, LEFT, RIGHT, UP, LiftOptions, coarsen, lift, part
+from app.ldi import DOWN, LEFT, RIGHT, UP, LiftOptions, lift
 from tests import scenes
-from tests.layers import camera_of
 
 PLAIN = LiftOptions(smoothing=0)
 
@@ -51,37 +48,3 @@ def test_smoothing_does_not_cross_cuts():
     error = np.abs(ldi.disparity.reshape(noisy.shape) - scene.disparity)
     assert error.max() < 0.015
     assert error.std() < 0.002
-
-
-@pytest.mark.parametrize("scene", scenes.ALL, ids=lambda scene: scene.__name__)
-def test_coarse_levels_keep_surfaces_apart(scene):
-    scene = scene()
-    ldi = grow(lift(scene.disparity, scene.colour), camera_of(scene).parallax)
-    level, chosen = part(ldi, np.ones(len(ldi), bool))
-    colour = ldi.disparity[chosen]
-    for _ in range(3):
-        coarse, parent = coarsen(level)
-        _symmetric(coarse)
-        low, high = np.full(len(coarse), np.inf), np.full(len(coarse), -np.inf)
-        np.minimum.at(low, parent, colour)
-        np.maximum.at(high, parent, colour)
-        assert (level.x // 2 == coarse.x[parent]).all()
-        assert (level.y // 2 == coarse.y[parent]).all()
-        assert (high - low).max() < 0.15  # two links of less than tau, and never a step between surfaces
-        level, colour = coarse, (low + high) / 2
-
-
-def _symmetric(level):
-    for k in range(4):
-        here = np.nonzero(level.neighbours[:, k] >= 0)[0]
-        assert (level.neighbours[level.neighbours[here, k], (k + 2) % 4] == here).all()
-
-
-def test_part_keeps_links_among_its_own():
-    scene = scenes.square()
-    ldi = lift(scene.disparity, scene.colour)
-    level, chosen = part(ldi, ldi.x < 10)
-    assert len(level) == 10 * ldi.height
-    _symmetric(level)
-    assert (level.neighbours[level.x == 9, RIGHT] == -1).all()
-    assert (ldi.x[chosen] == level.x).all()

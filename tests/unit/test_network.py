@@ -19,7 +19,8 @@ class Answers:
     def __init__(self, answer):
         self.answer = answer
 
-    async def run(self, image):
+    async def run(self, inputs):
+        image = inputs["image"]
         assert image.dtype == np.float32
         assert image.shape[:2] == (1, 3)
         return self.answer
@@ -32,10 +33,15 @@ def deviation(answer) -> float:
 def test_input_is_planar_and_in_unit_range():
     image = np.zeros((32, 64, 3), np.uint8)
     image[5, 7] = 255, 51, 0
-    planes = network.as_input(image)
-    assert planes.shape == (1, 3, 32, 64)
-    assert planes.dtype == np.float32
-    assert planes[0, :, 5, 7] == pytest.approx([1, 0.2, 0])
+
+    class Planes(Answers):
+        async def run(self, inputs):
+            assert inputs["image"].shape == (1, 3, 32, 64)
+            assert inputs["image"][0, :, 5, 7] == pytest.approx([1, 0.2, 0])
+            return await super().run(inputs)
+
+    answer = np.arange(32 * 64, dtype=np.float32).reshape(1, 1, 32, 64)
+    assert np.array_equal(asyncio.run(network.log_disparity(Planes(answer), image)), answer[0, 0])
 
 
 def test_check_measures_the_deviation():
@@ -68,7 +74,7 @@ def test_shipped_network_passes_its_check():
 @needs_onnxruntime
 @pytest.mark.parametrize("size", [(384, 288), (288, 384), (32, 384)])
 def test_any_size_that_is_a_multiple_of_32(size):
-    answer = asyncio.run(network.OnnxNetwork().run(np.full((1, 3, *size), 0.5, np.float32)))
+    answer = asyncio.run(network.log_disparity(network.OnnxNetwork(), np.full((*size, 3), 128, np.uint8)))
     assert answer.shape == size
     assert np.isfinite(answer).all()
 

@@ -25,8 +25,8 @@ class _Constant:
     def __init__(self, disparity: np.ndarray):
         self.disparity = disparity
 
-    async def run(self, image: np.ndarray) -> np.ndarray:
-        height, width = image.shape[2:]
+    async def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        height, width = inputs["image"].shape[2:]
         y = np.arange(height) * self.disparity.shape[0] // height
         x = np.arange(width) * self.disparity.shape[1] // width
         return np.log(0.2 + self.disparity[y][:, x])
