@@ -1,10 +1,12 @@
-// The page: takes a photo, lets the engine make a 3D photo of it, shows that in the viewer. Three states: idle,
-// working, result; the words for each stand in index.html.
+// The page: takes a photo, lets the engine make a 3D photo of it, shows that in the viewer and keeps it in the library.
+// Three states: idle, working, result; the words for each stand in index.html.
 
 import { Engine, Failure } from "./engine.js";
+import { glbFile, size, stem } from "./files.js";
 import * as intake from "./intake.js";
+import * as library from "./library.js";
 import { isolate, keepOffline, persist } from "./offline.js";
-import { hold, onTiltRefused, show3d, showLast3d, showPhoto } from "./picture.js";
+import { hold, onTiltRefused, show3d, showLast3d, showPhoto, thumbnail } from "./picture.js";
 import { Progress, seconds } from "./progress.js";
 
 const STARTING = {
@@ -21,7 +23,7 @@ const engine = new Engine();
 const progress = new Progress($("stages"), document.querySelector(".stage"));
 let job = null; // what is under way; a new object for each photo
 let file3d = null; // object URL of the GLB to save
-let last3d = null; // {glb, name} of the 3D photo that can be shared
+let last3d = null; // the 3D photo that is shown: what the engine told of it, its name, and once it is kept, its id
 
 // --- The photo's way ---
 
@@ -34,7 +36,7 @@ async function make(file) {
   showPhoto(URL.createObjectURL(file));
   try {
     const result = await convert(file, mine);
-    if (job === mine) await present(result, file);
+    if (job === mine) await present({ ...result, name: stem(file.name), photo: file.name, made: new Date() });
   } catch (error) {
     if (job === mine) giveUp(error);
   } finally {
@@ -55,14 +57,15 @@ async function convert(file, mine) {
   }
 }
 
-async function present({ glb, times, counts, notes, size }, file) {
+/** Show a new 3D photo, or one from the library, which has an `id`. */
+async function present(photo) {
+  const { glb, times, counts, notes, made } = (last3d = photo);
   const total = Object.values(times).reduce((sum, value) => sum + value, 0);
   progress.finish(times);
-  offerToSave(glb, file.name);
-  last3d = { glb, name: stem(file.name) };
+  offerToSave();
   $("notes").replaceChildren(...notes.map((note) => element("li", note)));
   facts("result", {
-    Photo: `${file.name}, ${size[0]} × ${size[1]}`,
+    Photo: `${photo.photo}, ${photo.size[0]} × ${photo.size[1]}`,
     Reading: seconds(times.photo),
     "All together": seconds(total),
     ...Object.fromEntries(Object.entries(counts).map(([name, count]) => [words(name), count.toLocaleString("en")])),
@@ -71,24 +74,23 @@ async function present({ glb, times, counts, notes, size }, file) {
   const how = touch
     ? "Tilt your phone, or drag the picture."
     : "Move the pointer over the picture, or use the arrow keys.";
-  $("result-lead").textContent = `Made in ${seconds(total)}. ${how}`;
+  const when = photo.id ? `Made on ${made.toLocaleDateString("en", { dateStyle: "long" })}` : `Made in ${seconds(total)}`;
+  $("result-lead").textContent = `${when}. ${how}`;
+  $("unkept").textContent = "";
   enter("result");
-  speak("The 3D photo is ready.");
-  persist().catch(() => {}); // a browser that refuses keeps it as long as there is room
-  await show3d(glb, file.name).catch(complain); // without WebGL it can still be saved
+  speak(photo.id ? `${photo.name} is open.` : "The 3D photo is ready.");
+  const seen = await show3d(glb, photo.name).then(() => true, complain); // without WebGL it can still be saved
+  if (!photo.id) await keep(photo, seen ? await thumbnail() : null);
 }
 
-function offerToSave(glb, name) {
+function offerToSave() {
+  const { glb, name } = last3d;
+  const file = glbFile(glb, name);
   URL.revokeObjectURL(file3d);
-  file3d = URL.createObjectURL(new Blob([glb], { type: "model/gltf-binary" }));
+  file3d = URL.createObjectURL(file);
   $("save").href = file3d;
-  $("save").download = `${stem(name)}.glb`;
-  $("save").textContent = `Save as GLB (${Math.round(glb.length / 1e3)} kB)`;
-}
-
-/** A file name without its ending. */
-function stem(name) {
-  return name.replace(/\.[^.]*$/, "") || "photo";
+  $("save").download = file.name;
+  $("save").textContent = `Save as GLB (${size(glb.length)})`;
 }
 
 async function share() {
@@ -99,6 +101,54 @@ async function share() {
     console.error(error);
     complain(new Failure({ code: "share", sentence: "The part that shares could not be loaded. Check the connection." }));
   }
+}
+
+// --- The library ---
+
+/** Put a new 3D photo into the library. One that cannot be kept stays on the screen, and a sentence says so. */
+async function keep(photo, thumbnail) {
+  try {
+    photo.id = await library.add({ ...photo, thumbnail });
+    persist().catch(() => {}); // a browser that refuses keeps it as long as there is room
+  } catch (error) {
+    if (photo === last3d) $("unkept").textContent = error.message;
+  }
+  await countKept();
+}
+
+/** The ways to the library say how much is in it; without it, or empty, there are none. */
+async function countKept() {
+  const kept = await library.count().catch(() => 0);
+  for (const button of document.querySelectorAll("[data-library]")) {
+    button.hidden = !kept;
+    button.querySelector("span").textContent = kept;
+  }
+}
+
+async function openLibrary() {
+  try {
+    const { openShelf } = await import("./shelf.js");
+    await openShelf({ open: openKept, changed: keptChanged });
+  } catch (error) {
+    if (!error.code) console.error(error);
+    complain(error.code ? error : new Failure({ code: "library", sentence: "The library could not be loaded. Check the connection." }));
+  }
+}
+
+/** Show a 3D photo of the library; its thumbnail is the flat photo behind it. */
+async function openKept(photo) {
+  if (photo.thumbnail) showPhoto(URL.createObjectURL(new Blob([photo.thumbnail], { type: "image/jpeg" })));
+  scrollTo({ top: 0 });
+  await present(photo);
+}
+
+/** One of the library has another name, or there are more or fewer. */
+function keptChanged(id, name) {
+  if (id && id === last3d?.id) {
+    last3d.name = name;
+    offerToSave();
+  }
+  countKept();
 }
 
 function stop() {
@@ -211,6 +261,7 @@ for (const button of document.querySelectorAll("[data-sample]")) {
 intake.listen(make, (over) => document.body.classList.toggle("dragging", over));
 onTiltRefused(complain);
 $("share").addEventListener("click", share);
+for (const button of document.querySelectorAll("[data-library]")) button.addEventListener("click", openLibrary);
 $("again").addEventListener("click", () => enter("idle")); // the 3D photo stays until there is another
 $("cancel").addEventListener("click", () => {
   stop();
@@ -223,6 +274,18 @@ const wish = new URLSearchParams(location.search).get("backend");
 if ([...$("backend").options].some((option) => option.value === wish)) $("backend").value = wish;
 $("backend").addEventListener("change", start);
 
+/** Which of the manifest's shortcuts opened the page, or null. */
+function shortcut() {
+  const wanted = new URLSearchParams(location.search).get("go");
+  if (wanted) history.replaceState(null, "", location.pathname); // loading the page again is no second wish
+  return wanted;
+}
+
+function follow(wanted) {
+  if (wanted === "library") openLibrary();
+  if (wanted === "make") $("choose").focus(); // a browser opens its file dialog only after a tap
+}
+
 async function welcome() {
   const response = await fetch(WELCOME);
   const glb = await response.arrayBuffer();
@@ -232,5 +295,7 @@ async function welcome() {
 await isolate(() => job);
 start();
 keepOffline(engine.ready);
+countKept();
+follow(shortcut());
 intake.fromApps(make).catch(complain);
 welcome().catch((error) => console.info("No welcome:", error.message)); // the flat photo is there

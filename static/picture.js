@@ -2,6 +2,8 @@
 
 import { Failure } from "./engine.js";
 
+const THUMBNAIL = 480; // pixels of the long side: sharp on a phone's list, and some 40 kB
+const THUMBNAIL_QUALITY = 0.8;
 const TILT_PATIENCE = 1000; // ms; a device that tells its tilt without being asked has done so by then
 
 const $ = (id) => document.getElementById(id);
@@ -45,6 +47,17 @@ export function showLast3d() {
   setPhoto(shown.photo);
   setRatio(shown.ratio);
   $("viewer").hidden = $("tools").hidden = false;
+}
+
+/** The 3D photo in the viewer, small and from straight ahead: the bytes of a JPEG. */
+export async function thumbnail() {
+  const { width, height } = viewer.photo;
+  const scale = Math.min(1, THUMBNAIL / Math.max(width, height));
+  const pixels = [width, height].map((value) => Math.max(1, Math.round(value * scale)));
+  const canvas = Object.assign(document.createElement("canvas"), { width: pixels[0], height: pixels[1] });
+  viewer.paint(canvas, [0, 0]);
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", THUMBNAIL_QUALITY));
+  return new Uint8Array(await blob.arrayBuffer());
 }
 
 /** While the engine starts, the picture moves only when somebody moves it: drawing would slow the start down. */

@@ -2,6 +2,8 @@
 
 import { generate } from "lean-qr";
 import { toSvg } from "lean-qr/extras/svg";
+import { glbFile, save, size } from "./files.js";
+import { setSubject } from "./filming.js";
 import { wrap } from "./onefile.js";
 import { expand, toText, unpack } from "./pocket/format.js";
 import { writeGlb } from "./pocket/glb.js";
@@ -24,9 +26,11 @@ export async function openDialog(glb, name) {
     $("service-result").hidden = $("full-link").hidden = true;
     $("full-source").value = "";
   }
+  shared.name = name; // it may have another one by now
+  setSubject(glb, name);
   say("");
   $("sharing").showModal();
-  const files = [glbFile()];
+  const files = [file()];
   $("share-file").hidden = !navigator.canShare?.({ files });
   $("share-link").hidden = !navigator.share;
   showPocket();
@@ -71,7 +75,7 @@ async function showPocket() {
   }
   if (mine !== shared || chosen !== Number(document.querySelector("[name=length]:checked").value)) return;
   const { url, length, triangles, imageBytes } = mine.links.get(chosen);
-  const parts = `picture ${kilobytes(imageBytes)}, surface ${triangles.toLocaleString("en")} triangles`;
+  const parts = `picture ${size(imageBytes)}, surface ${triangles.toLocaleString("en")} triangles`;
   $("pocket-size").textContent = `${length.toLocaleString("en")} characters: ${parts}.`;
   $("try-link").href = url;
   for (const id of ["copy-link", "share-link", "try-link"]) $(id).removeAttribute("aria-disabled");
@@ -102,8 +106,8 @@ async function handOver(data) {
 
 // --- The file ---
 
-function glbFile() {
-  return new File([shared.glb], `${shared.name}.glb`, { type: "model/gltf-binary" });
+function file() {
+  return glbFile(shared.glb, shared.name);
 }
 
 async function saveOneFile() {
@@ -112,17 +116,11 @@ async function saveOneFile() {
     if (!response.ok) throw new Error(String(response.status));
     const text = await wrap(shared.glb, shared.name, await response.text());
     save(new Blob([text], { type: "text/html" }), `${shared.name}.html`);
-    say(`Saved as ${shared.name}.html (${kilobytes(text.length)}).`);
+    say(`Saved as ${shared.name}.html (${size(text.length)}).`);
   } catch (error) {
     console.error(error);
     say("The viewer for the file could not be loaded. Check the connection.");
   }
-}
-
-function save(blob, name) {
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the download has begun by then
 }
 
 // --- Short links ---
@@ -185,16 +183,12 @@ function say(text) {
   $("share-status").textContent = text;
 }
 
-function kilobytes(bytes) {
-  return bytes < 10_000 ? `${(bytes / 1000).toFixed(1)} kB` : `${Math.round(bytes / 1000)} kB`;
-}
-
 const on = (id, type, handler) => $(id)?.addEventListener(type, handler);
 for (const choice of document.querySelectorAll("[name=length]")) choice.addEventListener("change", showPocket);
 on("copy-link", "click", () => copy(currentLink()));
 on("share-link", "click", () => currentLink() && handOver({ title: "A 3D photo", url: currentLink() }));
-on("share-file", "click", () => handOver({ files: [glbFile()] }));
-on("save-glb", "click", () => save(glbFile(), `${shared.name}.glb`));
+on("share-file", "click", () => handOver({ files: [file()] }));
+on("save-glb", "click", () => save(file(), file().name));
 on("save-html", "click", saveOneFile);
 on("full-source", "input", showFullLink);
 on("copy-full", "click", () => copy($("full-address").href));

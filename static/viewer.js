@@ -125,7 +125,7 @@ export class Viewer {
     this.#renderer.setSize(canvas.width, canvas.height);
     this.#render(offset);
     canvas.getContext("2d").drawImage(this.#canvas, 0, 0); // in the same task: later the browser has emptied it
-    this.#resize();
+    if (this.#host.isConnected) this.#resize(); // otherwise nobody sees what the canvas shows
   }
 
   #makeRenderer() {
