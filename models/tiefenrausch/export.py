@@ -1,10 +1,11 @@
 """Make tiefenrausch.onnx and check.npz from a checkpoint of train.py.
 
-    python models/tiefenrausch/export.py RUN/last.pt [--out FOLDER] [--float FILE]
+    python models/tiefenrausch/export.py RUN/last.pt [--out FOLDER] [--float FILE] [--qdq FILE --photos FOLDER]
 
 Batch normalisation is folded into the convolutions, whose weights become int8 with one scale an output channel; biases
 and activations stay float32, clipped by ReLU6. `Cast` and `Mul` turn the weights back, which ONNX Runtime folds away
-when a session is made: int8 pays for the download, not for the run (float activations beat QDQ twofold in wasm).
+when a session is made: int8 pays for the download, not for the run (float activations beat QDQ threefold in wasm). For
+runtimes that do gain by int8 activations, `--qdq` writes that form, too (see `variants.py`).
 Prints how far rounding moves the answers, and stops where the float file does not answer what PyTorch does.
 """
 
@@ -18,6 +19,7 @@ import onnxruntime
 import torch
 from network import SIZE, TIEFENRAUSCH, Network, costs
 from onnx import TensorProto, helper, numpy_helper
+from variants import photographs, qdq, unpacked
 
 HERE = Path(__file__).resolve().parent
 LARGEST = 127  # int8, symmetric
@@ -72,7 +74,7 @@ def run(model: onnx.ModelProto, image: np.ndarray) -> np.ndarray:
     return session.run(None, {"image": image})[0][0, 0]
 
 
-def main(checkpoint: Path, out: Path, unrounded: Path | None) -> None:
+def main(checkpoint: Path, out: Path, unrounded: Path | None, int8: Path | None, photos: Path | None) -> None:
     network = Network(TIEFENRAUSCH)
     network.load_state_dict(torch.load(checkpoint, map_location="cpu")["average"])
     pixels = np.load(CHECK_IMAGE)["image"]
@@ -88,6 +90,8 @@ def main(checkpoint: Path, out: Path, unrounded: Path | None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if unrounded:
         onnx.save(full, unrounded)
+    if int8:
+        onnx.save(qdq(unpacked(small), photographs(photos)), int8)
     onnx.save(small, out / "tiefenrausch.onnx")
     np.savez_compressed(out / "check.npz", image=pixels, log_disparity=answer.astype(np.float16))
     parameters, adds = costs(network)
@@ -101,5 +105,9 @@ if __name__ == "__main__":
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--float", type=Path, help="where to save the network with float weights, too")
+    parser.add_argument("--qdq", type=Path, help="where to save the network with int8 activations, too")
+    parser.add_argument("--photos", type=Path, help="folder of photos that show the ranges of activations, for --qdq")
     given = parser.parse_args()
-    main(given.checkpoint, given.out, given.float)
+    if given.qdq and not given.photos:
+        parser.error("--qdq needs --photos")
+    main(given.checkpoint, given.out, given.float, given.qdq, given.photos)
