@@ -1,19 +1,27 @@
 """Score depth networks on pairs with true depth, side by side.
 
-    python models/tiefenrausch/evaluate.py RGBD NETWORK.onnx...
+    python models/tiefenrausch/evaluate.py RGBD NETWORK.onnx... [--published RELEASE] [--browser]
 
 RGBD is a folder of sets, each with <name>.webp (colour) and <name>.png (16-bit disparity, 0 = no value). Scores are
 means over a set's pairs, then over the sets, so that a large set does not speak for all. Predictions are aligned to the
 truth by scale and shift in disparity, the least squares' best, because neither is known of a photo.
 
     rmse   of aligned disparity, the truth's largest being 1; lower is better
-    delta  share of pixels whose depth is within 25 % of the truth; sets with a known zero of disparity only
-    order  share of pixel pairs put in the wrong order, of those at least 5 % of the range apart; lower is better
+    order  share of pixel pairs put in the wrong order (WHDR), of those at least 5 % of the range apart; lower is better
+and, of sets with a known zero of disparity only:
+    delta  share of pixels whose depth is within 25 % of the truth
+    absrel mean |depth - true| / true; lower is better
+    sirmse deviation of log-disparity less its mean (Eigen et al. 2014): scale alone is free; lower is better
     edges  boundary F1 of Depth Pro (Bochkovskii et al. 2024, section 3.3): edges where depth changes by 5 % to 25 %, in
-           the right place and direction; sets with a known zero only
+           the right place and direction
+
+The last table has the networks side by side, with their size and multiply-adds at 384x288. RELEASE is the folder of the
+published network's files; it takes part in float clipped to its ranges, its fastest form in a browser. With `--browser`,
+ms in ONNX Runtime Web, and the ratio to the last network (`in_browser.py` says how, and what that needs).
 """
 
-import sys
+import argparse
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +33,8 @@ UNKNOWN_ZERO = ("middlebury2014_sgbm", "phone_embedded")  # disparity up to an o
 PAIRS, LEAST_DIFFERENCE = 20_000, 0.05
 RATIOS = np.linspace(1.05, 1.25, 10)  # of depth across an edge, weighted by themselves
 FARTHEST = 0.02  # of the nearest disparity: an aligned prediction may not reach zero or less
+KEYS = ("rmse", "order", "delta", "absrel", "sirmse", "edges")
+SIZE = (384, 288)  # (height, width) at which costs are given
 
 
 def align(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
@@ -63,7 +73,7 @@ def _f1(predicted: np.ndarray, true: np.ndarray, known: np.ndarray, ratio: float
 
 
 def scores_of(log_disparity: np.ndarray, true: np.ndarray, zero_known: bool) -> dict[str, float]:
-    """The four scores of a prediction (h, w) against 16-bit disparity (H, W)."""
+    """The scores of a prediction (h, w) against 16-bit disparity (H, W)."""
     rows, columns = ((np.arange(n) + 0.5) * m / n for n, m in zip(true.shape, log_disparity.shape, strict=True))
     predicted = np.exp(log_disparity.astype(np.float64))[np.ix_(rows.astype(int), columns.astype(int))]
     known = true > 0
@@ -76,8 +86,13 @@ def scores_of(log_disparity: np.ndarray, true: np.ndarray, zero_known: bool) -> 
     }
     if zero_known:
         positive = np.maximum(np.nan_to_num(aligned, nan=1.0), FARTHEST)
-        ratio = np.maximum(positive / np.maximum(true, 1e-9), true / positive)
-        scores |= {"delta": float((ratio < 1.25)[known].mean()), "edges": boundary_f1(positive, true, known)}
+        ratio = true[known] / positive[known]  # of predicted depth to true depth
+        scores |= {
+            "delta": float((np.maximum(ratio, 1 / ratio) < 1.25).mean()),
+            "absrel": float(np.abs(ratio - 1).mean()),
+            "sirmse": float(np.std(np.log(predicted[known]) - np.log(np.maximum(true[known], FARTHEST)))),
+            "edges": boundary_f1(positive, true, known),
+        }
     return scores
 
 
@@ -102,14 +117,74 @@ def evaluate(model: Path, folder: Path, threads: int = 1) -> dict[str, dict[str,
 
 def means(results: dict[str, dict[str, float]]) -> dict[str, float]:
     """Mean of each score over the sets that have it."""
-    keys = ("rmse", "order", "delta", "edges")
-    return {key: float(np.mean([scores[key] for scores in results.values() if key in scores])) for key in keys}
+    return {key: float(np.mean([scores[key] for scores in results.values() if key in scores])) for key in KEYS}
+
+
+def multiply_adds(path: Path, size: tuple[int, int] = SIZE) -> int:
+    """Of the convolutions of an ONNX file for one image of (height, width) `size`."""
+    import onnx  # here, because scores do without it
+
+    fixed = onnx.load(path)
+    del fixed.graph.value_info[:]  # a file may tell shapes in letters
+    for value in (*fixed.graph.input, *fixed.graph.output):
+        for dim, side in zip(value.type.tensor_type.shape.dim[2:], size, strict=True):
+            dim.dim_value = side
+    graph = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
+    shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    for value in (*graph.value_info, *graph.input, *graph.output):
+        shapes[value.name] = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+    total = 0
+    for node in graph.node:
+        if node.op_type in ("Conv", "ConvTranspose"):
+            # A transposed convolution spends its kernel on each pixel that it reads, not on each that it writes.
+            pixels = shapes[node.output[0] if node.op_type == "Conv" else node.input[0]]
+            total += int(np.prod(pixels)) * int(np.prod(shapes[node.input[1]][1:]))
+    return total
+
+
+def table(columns: dict[str, dict[str, float]]) -> str:
+    """Markdown; columns: name of a network to its values by row, the same rows for all."""
+    rows = next(iter(columns.values()))
+    lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    lines += [f"| {row} | {' | '.join(f'{values[row]:,.4g}' for values in columns.values())} |" for row in rows]
+    return "\n".join(lines)
+
+
+def in_the_browser(models: list[Path]) -> list[dict[str, float]]:
+    """Median ms of each with one thread and two, and the ratios to the last."""
+    from in_browser import medians  # here, because it takes a browser
+
+    times = {threads: medians([path.read_bytes() for path in models], (1, 3, *SIZE), threads) for threads in (1, 2)}
+    rows = [{f"ms, {threads} thread(s)": times[threads][k] for threads in times} for k in range(len(models))]
+    return [row | {f"ratio, {n}": times[n][k] / times[n][-1] for n in times} for k, row in enumerate(rows)]
+
+
+def main(given: argparse.Namespace, scratch: Path) -> None:
+    models = list(given.networks)
+    if given.published:
+        import published
+
+        models.append(scratch / "published.onnx")
+        published.main(given.published, models[-1], quantised=False)
+    columns = {}
+    for path in models:
+        results = evaluate(path, given.rgbd)
+        columns[path.stem] = means(results)
+        print(path)
+        for name, scores in [*results.items(), ("mean", columns[path.stem])]:
+            print(f"  {name:22}", *(f"{key} {value:.4f}" for key, value in scores.items()), flush=True)
+        columns[path.stem] |= {"MB": path.stat().st_size / 1e6, "GMAC": multiply_adds(path) / 1e9}
+    if given.browser:
+        for values, more in zip(columns.values(), in_the_browser(models), strict=True):
+            values |= more
+    print(table(columns))
 
 
 if __name__ == "__main__":
-    folder, *models = map(Path, sys.argv[1:])
-    for model in models:
-        results = evaluate(model, folder)
-        print(model)
-        for name, scores in [*results.items(), ("mean", means(results))]:
-            print(f"  {name:22}", *(f"{key} {value:.4f}" for key, value in scores.items()))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rgbd", type=Path)
+    parser.add_argument("networks", type=Path, nargs="+")
+    parser.add_argument("--published", type=Path, help="folder of the published release, as the last network")
+    parser.add_argument("--browser", action="store_true", help="measure ms in a browser, too")
+    with tempfile.TemporaryDirectory() as folder:
+        main(parser.parse_args(), Path(folder))

@@ -174,10 +174,15 @@ def convert(graph: bytes, weights: bytes, quantised: bool = True) -> onnx.ModelP
     return model
 
 
+def main(folder: Path, out: Path, quantised: bool = True) -> None:
+    """Convert the release in `folder` to the ONNX file `out`."""
+    onnx.save(convert(*((folder / name).read_bytes() for name in (GRAPH, WEIGHTS)), quantised), out)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--float", action="store_true", help="float activations, clipped, instead of QDQ")
     given = parser.parse_args()
-    onnx.save(convert(*((given.folder / name).read_bytes() for name in (GRAPH, WEIGHTS)), not given.float), given.out)
+    main(given.folder, given.out, not given.float)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from evaluate import align, boundary_f1, means, ordinal_error, scores_of
+from evaluate import KEYS, align, boundary_f1, means, multiply_adds, ordinal_error, scores_of, table
 
 RANDOM = np.random.default_rng(0)
 
@@ -34,6 +34,8 @@ def test_perfect_answer_scores_perfectly():
     assert scores["rmse"] == pytest.approx(0, abs=1e-9)
     assert scores["delta"] == 1
     assert scores["order"] == 0
+    assert scores["absrel"] == pytest.approx(0, abs=1e-9)
+    assert scores["sirmse"] == pytest.approx(0, abs=1e-9)
 
 
 def test_holes_do_not_count():
@@ -43,6 +45,44 @@ def test_holes_do_not_count():
     assert scores_of(answer, true, zero_known=True)["rmse"] == pytest.approx(0, abs=1e-9)
 
 
+def test_relative_errors_of_a_known_case():
+    """Depth is answered as 1 and 2 where it is 1 and 4; alignment can put both right, scale alone cannot."""
+    true = np.full((8, 8), 60_000.0)
+    true[:, 4:] = 15_000
+    scores = scores_of(np.log(np.where(true > 20_000, 1.0, 0.5)), true, zero_known=True)
+    assert scores["absrel"] == pytest.approx(0, abs=1e-9)
+    assert scores["sirmse"] == pytest.approx(np.log(2) / 2)
+    flat = scores_of(np.zeros((8, 8)), true, zero_known=True)  # aligned to the mean disparity, 0.625 of the nearest
+    assert flat["absrel"] == pytest.approx((abs(1 / 0.625 - 1) + abs(0.25 / 0.625 - 1)) / 2)
+    assert flat["delta"] == 0
+
+
 def test_means_are_over_the_sets_that_have_a_score():
-    sets = {"a": {"rmse": 1, "order": 0, "delta": 0.5, "edges": 0.2}, "b": {"rmse": 3, "order": 1}}
-    assert means(sets) == {"rmse": 2, "order": 0.5, "delta": 0.5, "edges": 0.2}
+    partial = {"rmse": 3, "order": 1}
+    whole = dict.fromkeys(KEYS, 0.5) | {"rmse": 1, "order": 0}
+    assert means({"a": whole, "b": partial}) == dict.fromkeys(KEYS, 0.5) | {"rmse": 2}
+
+
+def test_multiply_adds_are_those_of_the_layers(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    from onnx import helper, numpy_helper
+
+    kernels = {"wide": np.ones((6, 3, 3, 3)), "single": np.ones((6, 1, 2, 2))}
+    convolution = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1] * 4}
+    upsampling = {"kernel_shape": [2, 2], "strides": [2, 2], "group": 6}
+    nodes = [
+        helper.make_node("Conv", ["image", "wide"], ["half"], **convolution),
+        helper.make_node("ConvTranspose", ["half", "single"], ["whole"], **upsampling),
+    ]
+    ends = [
+        [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, channels, "h", "w"])]
+        for name, channels in (("image", 3), ("whole", 6))
+    ]
+    weights = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in kernels.items()]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "test", *ends, weights)), tmp_path / "test.onnx")
+    assert multiply_adds(tmp_path / "test.onnx", (8, 16)) == 4 * 8 * 6 * 27 + 4 * 8 * 6 * 4
+
+
+def test_table_puts_networks_side_by_side():
+    lines = table({"one": {"rmse": 0.5, "MB": 1}, "other": {"rmse": 0.25, "MB": 2}}).splitlines()
+    assert lines == ["| | one | other |", "|---|---|---|", "| rmse | 0.5 | 0.25 |", "| MB | 1 | 2 |"]
