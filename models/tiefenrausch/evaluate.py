@@ -16,8 +16,8 @@ and, of sets with a known zero of disparity only:
            the right place and direction
 
 The last table has the networks side by side, with their size and multiply-adds at 384x288. RELEASE is the folder of the
-published network's files; it takes part in float clipped to its ranges, its fastest form in a browser. With `--browser`,
-ms in ONNX Runtime Web, and the ratio to the last network (`in_browser.py` says how, and what that needs).
+published network's files; it takes part in float clipped to its ranges, its fastest form in a browser. `--browser`
+measures ms in ONNX Runtime Web, and the ratio to the last network (`in_browser.py` says how, and what that needs).
 """
 
 import argparse

@@ -16,12 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT))  # for the builder's server and its way to find a browser
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the builder's server and its way to find a browser
 
-from builder.common import NODE_MODULES  # noqa: E402
-from builder.parts import chromium  # noqa: E402
-from builder.server import Server  # noqa: E402
+from builder.common import NODE_MODULES
+from builder.parts import chromium
+from builder.server import Server
 
 RUNS, WARM_UP = 10, 2  # a first run allocates, a second may still
 BUNDLES = {"wasm": "ort.wasm.min.mjs", "webgl": "ort.webgl.min.mjs"}
