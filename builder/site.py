@@ -3,7 +3,8 @@
 index.html  pyscript.toml  sw.js    the page, its worker's configuration, the service worker
 app/  models/                       the pipeline's Python files and the networks, as they are
 static/                             scripts, bundled by esbuild; styles, icons, samples as they are
-view.html                           the light page that opens shared links
+static/tief-photo.js                the viewer in one file, for our pages, for other sites and for files that are shared
+view.html  embed.html               the light page that opens shared links; how other pages show 3D photos
 manifest.webmanifest                makes the page an app that can be installed
 vendor/pyscript/  pyodide/  ort/    PyScript, Python with numpy, scipy and pillow, ONNX Runtime Web
 """
@@ -16,13 +17,14 @@ from . import offline, slim, wheels
 from .common import DIST, NODE_MODULES, ROOT, WORK, Failure, digest, once, run, step
 from .parts import npm_parts
 
-PAGES = ("index.html", "view.html", "manifest.webmanifest", "pyscript.toml")
+PAGES = ("index.html", "view.html", "embed.html", "manifest.webmanifest", "pyscript.toml")
 SOURCES = (*PAGES, "app", "models", "static", "builder", "package-lock.json")
 SERVICE_WORKER = "static/sw.js"
-STANDALONE = "static/standalone.js"  # goes into files that are shared, so that it can ask for no others
+COMPONENT = "static/tief-photo.js"  # the one file that other sites copy, and that files which are shared hold
 VERSION_MARK = "__VERSION__"  # in sw.js: a new version of anything makes a new service worker
 FILES_MARK = "__FILES__"  # there, too: what it keeps
-OWN_FOLDERS = {"app": (), "models": ("*.py", "*.md"), "static": ("*.js",)}  # and what of each is not for the page
+# And what of each is not for the page.
+OWN_FOLDERS = {"app": (), "models": ("*.py", "*.md"), "static": ("*.js", "photo")}
 PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm")
 # PyScript without what its editor and terminal load when they are used. Its chunks carry hashes in their names.
 PYSCRIPT_FILES = ("core*", "deprecations-manager*", "donkey*", "error*", "py-*", "pyodide_graph*", "toml*", "zip*")
@@ -99,10 +101,11 @@ def _copy_wheels(target: Path, parts: dict[str, Path]) -> None:
 
 
 def _bundle_scripts(target: Path) -> None:
-    """Every script of static/ keeps its name; what they share goes into chunks; one stands alone."""
+    """Every script of static/ keeps its name; what they share goes into chunks; the component is whole in its file."""
     scripts = {path.relative_to(ROOT).as_posix() for path in (ROOT / "static").glob("*.js")}
-    _esbuild(sorted(scripts - {SERVICE_WORKER, STANDALONE}), target, "--splitting")
-    _esbuild([STANDALONE], target)
+    others = sorted(scripts - {SERVICE_WORKER, COMPONENT})
+    _esbuild(others, target, "--splitting", f"--external:./{Path(COMPONENT).name}")
+    _esbuild([COMPONENT], target, "--loader:.css=text")
 
 
 def _esbuild(scripts: list[str], target: Path, *options: str) -> None:

@@ -6,7 +6,7 @@
 
 import { GIFEncoder, applyPalette, quantize } from "gifenc";
 import { BufferTarget, CanvasSource, Mp4OutputFormat, Output, Quality, WebMOutputFormat, canEncodeVideo } from "mediabunny";
-import { Viewer } from "./viewer.js";
+import { Viewer } from "./tief-photo.js";
 
 const SECONDS = 4; // of one turn: slow enough to be calm, and places that refuse very short videos want three
 const SWAY = [0.75, 0.4]; // radii of the camera's disc: as the viewer sways

@@ -1,10 +1,10 @@
 // One HTML file that shows a 3D photo with no network and no other file: the viewer and the GLB are inside.
 
-/** The file's text. glb: Uint8Array; title: of the page; script: static/standalone.js as the build bundles it. */
+/** The file's text. glb: Uint8Array; title: of the page; script: static/tief-photo.js as the build bundles it. */
 export async function wrap(glb, title, script) {
   // The file's own policy: it runs the one script that it holds, and connects to nothing.
   const hash = await sha256(script);
-  const own = "style-src 'unsafe-inline'; img-src blob:; connect-src blob:";
+  const own = "style-src 'unsafe-inline'; img-src blob:; connect-src data: blob:";
   const policy = `default-src 'none'; script-src 'sha256-${hash}'; ${own}`;
   return `<!doctype html>
 <html lang="en">
@@ -14,15 +14,10 @@ export async function wrap(glb, title, script) {
 <title>${escape(title)}</title>
 <style>
   html, body { margin: 0; height: 100%; background: #000; color: #fff; font: 1.1rem/1.5 system-ui, sans-serif; }
-  #photo { width: 100vw; height: 100vh; height: 100dvh; display: grid; place-items: center; touch-action: none; }
-  #photo[hidden] { display: none; }
-  p { padding: 1rem; }
+  tief-photo { width: 100vw; height: 100vh; height: 100dvh; }
 </style>
 <body>
-<div id="photo" tabindex="0" role="application" aria-roledescription="3D photo"
-     aria-label="${escape(title)}. Arrow keys move the view."></div>
-<p id="problem" role="alert"></p>
-<script type="text/plain" id="glb">${base64(glb)}</script>
+<main><tief-photo alt="${escape(title)}" src="data:model/gltf-binary;base64,${base64(glb)}"></tief-photo></main>
 <script type="module">${script}</script>
 </body>
 </html>

@@ -6,7 +6,7 @@ import { glbFile, size, stem } from "./files.js";
 import * as intake from "./intake.js";
 import * as library from "./library.js";
 import { isolate, keepOffline, persist } from "./offline.js";
-import { hold, onTiltRefused, show3d, showLast3d, showPhoto, thumbnail } from "./picture.js";
+import { hold, show3d, showLast3d, showPhoto, thumbnail } from "./picture.js";
 import { Progress, seconds } from "./progress.js";
 
 const STARTING = {
@@ -259,7 +259,6 @@ for (const button of document.querySelectorAll("[data-sample]")) {
   button.addEventListener("click", () => intake.sample(button.dataset.sample).then(make, complain));
 }
 intake.listen(make, (over) => document.body.classList.toggle("dragging", over));
-onTiltRefused(complain);
 $("share").addEventListener("click", share);
 for (const button of document.querySelectorAll("[data-library]")) button.addEventListener("click", openLibrary);
 $("again").addEventListener("click", () => enter("idle")); // the 3D photo stays until there is another

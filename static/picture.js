@@ -1,32 +1,28 @@
-// The picture on the page: a photo as it came, or its 3D photo in the viewer with the buttons on it.
+// The picture on the page: a photo as it came, or its 3D photo.
 
 import { Failure } from "./engine.js";
 
 const THUMBNAIL = 480; // pixels of the long side: sharp on a phone's list, and some 40 kB
 const THUMBNAIL_QUALITY = 0.8;
-const TILT_PATIENCE = 1000; // ms; a device that tells its tilt without being asked has done so by then
 
 const $ = (id) => document.getElementById(id);
 const stage = document.querySelector(".stage");
 
-let viewer = null;
 let shown = null; // {photo: URL of the flat photo, ratio} of the 3D photo in the viewer
 let photo = $("still").src; // URL of the flat photo that is seen or behind the viewer
-let held = false;
 
 /** Show a photo as it is, by its URL. */
 export function showPhoto(url) {
   setPhoto(url);
-  $("viewer").hidden = $("tools").hidden = true;
+  $("viewer").hidden = true;
 }
 
 /** Show a 3D photo, the bytes of a GLB; the photo shown last is its flat one. Throws Failure. */
 export async function show3d(glb, name) {
   try {
-    const { Viewer } = await import("./viewer.js");
-    viewer ??= makeViewer(Viewer);
-    $("viewer").hidden = false; // first, because the viewer measures its place
-    await viewer.show(glb);
+    await import("./tief-photo.js");
+    $("viewer").hidden = false; // first, because it measures its place
+    await $("viewer").show(glb);
   } catch (error) {
     $("viewer").hidden = true;
     if (error.code) throw new Failure({ code: error.code, sentence: error.message });
@@ -34,11 +30,11 @@ export async function show3d(glb, name) {
     throw new Failure({ code: "viewer", sentence: "The viewer could not be loaded. Check the connection." });
   }
   const before = shown?.photo;
-  shown = { photo, ratio: viewer.photo.width / viewer.photo.height };
+  const { width, height } = $("viewer").photo;
+  shown = { photo, ratio: width / height };
   if (before !== shown.photo) release(before);
-  $("viewer").ariaLabel = `3D photo: ${name}`;
+  $("viewer").alt = name;
   setRatio(shown.ratio);
-  $("tools").hidden = false;
 }
 
 /** Back to the 3D photo that was there before `showPhoto`, if there was one. */
@@ -46,24 +42,23 @@ export function showLast3d() {
   if (!shown) return;
   setPhoto(shown.photo);
   setRatio(shown.ratio);
-  $("viewer").hidden = $("tools").hidden = false;
+  $("viewer").hidden = false;
 }
 
 /** The 3D photo in the viewer, small and from straight ahead: the bytes of a JPEG. */
 export async function thumbnail() {
-  const { width, height } = viewer.photo;
+  const { width, height } = $("viewer").photo;
   const scale = Math.min(1, THUMBNAIL / Math.max(width, height));
   const pixels = [width, height].map((value) => Math.max(1, Math.round(value * scale)));
   const canvas = Object.assign(document.createElement("canvas"), { width: pixels[0], height: pixels[1] });
-  viewer.paint(canvas, [0, 0]);
+  $("viewer").viewer.paint(canvas, [0, 0]);
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", THUMBNAIL_QUALITY));
   return new Uint8Array(await blob.arrayBuffer());
 }
 
 /** While the engine starts, the picture moves only when somebody moves it: drawing would slow the start down. */
 export function hold(value) {
-  held = value;
-  if (viewer) viewer.motion.held = value;
+  $("viewer").held = value;
 }
 
 function setPhoto(url) {
@@ -88,50 +83,7 @@ $("still").addEventListener("load", () => {
 // Some photos only Python can read (TIFF): then there is a plain frame until the 3D photo comes.
 $("still").addEventListener("error", () => ($("still").style.visibility = "hidden"));
 
-function makeViewer(Viewer) {
-  const made = new Viewer($("viewer"));
-  $("viewer").viewer = made;
-  made.motion.held = held;
-  made.onmove = ([x, y]) => {
-    document.documentElement.style.setProperty("--look-x", x.toFixed(3));
-    document.documentElement.style.setProperty("--look-y", (-y).toFixed(3));
-  };
-  $("sway").ariaPressed = String(made.motion.swaying);
-  setTimeout(offerTilt, TILT_PATIENCE);
-  return made;
-}
-
-/** A button where tilt must be asked for: by a tap on iOS, and by anybody who wants less motion. */
-function offerTilt() {
-  const { felt, tilting } = viewer.motion;
-  const asks = typeof globalThis.DeviceOrientationEvent?.requestPermission === "function";
-  const handheld = matchMedia("(pointer: coarse)").matches;
-  $("tilt").hidden = !handheld || (felt ? tilting : !asks);
-}
-
-function toggleSway() {
-  viewer.motion.swaying = !viewer.motion.swaying;
-  $("sway").ariaPressed = String(viewer.motion.swaying);
-}
-
-$("sway").addEventListener("click", toggleSway);
-$("viewer").addEventListener("keydown", (event) => {
-  if (event.key !== " ") return;
-  event.preventDefault();
-  toggleSway();
+$("viewer").addEventListener("move", ({ detail: [x, y] }) => {
+  document.documentElement.style.setProperty("--look-x", x.toFixed(3));
+  document.documentElement.style.setProperty("--look-y", (-y).toFixed(3));
 });
-$("full").hidden = !document.fullscreenEnabled;
-$("full").addEventListener("click", () => {
-  if (document.fullscreenElement) document.exitFullscreen();
-  else $("frame").requestFullscreen();
-});
-
-/** `complain` is told when the person or the browser refuses. */
-export function onTiltRefused(complain) {
-  $("tilt").addEventListener("click", async () => {
-    const allowed = await viewer.motion.enableTilt().catch(() => false);
-    $("tilt").hidden = true;
-    const sentence = "The browser does not let this page feel the tilt. Drag the picture instead.";
-    if (!allowed) complain(new Failure({ code: "tilt", sentence }));
-  });
-}

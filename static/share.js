@@ -112,7 +112,7 @@ function file() {
 
 async function saveOneFile() {
   try {
-    const response = await fetch("static/standalone.js");
+    const response = await fetch("static/tief-photo.js");
     if (!response.ok) throw new Error(String(response.status));
     const text = await wrap(shared.glb, shared.name, await response.text());
     save(new Blob([text], { type: "text/html" }), `${shared.name}.html`);

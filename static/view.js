@@ -4,13 +4,10 @@
 //   view.html?src=<address>      a GLB on any https host, or on ours
 //   view.html?s=<name>#<key>     one that lies encrypted on this site's share service
 
-import { show3d, onTiltRefused } from "./picture.js";
+import { fetchGlb } from "./photo/fetch.js";
 import { expand, fromText, unpack } from "./pocket/format.js";
 import { writeGlb } from "./pocket/glb.js";
 import { download } from "./sealed.js";
-
-const LARGEST = 64 * 2 ** 20; // bytes of a GLB; ours have one or two per cent of that
-const PATIENCE = 30_000; // ms for a GLB to arrive
 
 const $ = (id) => document.getElementById(id);
 
@@ -25,7 +22,8 @@ async function open() {
   $("problem").hidden = true;
   try {
     const { glb, lead } = await find();
-    await show3d(glb, "shared with a link");
+    await customElements.whenDefined("tief-photo");
+    await show(glb);
     const touch = matchMedia("(pointer: coarse)").matches;
     const hand = "Move the pointer over the picture, or use the arrow keys.";
     const how = touch ? "Tilt your phone, or drag the picture." : hand;
@@ -40,7 +38,7 @@ async function open() {
 /** The GLB (Uint8Array) that the address stands for, and what to say of it. */
 async function find() {
   const query = new URLSearchParams(location.search);
-  if (query.has("src")) return { glb: await fetchGlb(query.get("src")), lead: "" };
+  if (query.has("src")) return { glb: await fetchFrom(query.get("src")), lead: "" };
   const text = location.hash.slice(1);
   if (query.has("s")) return { glb: await download(query.get("s"), text), lead: "It was decrypted on this device." };
   if (!text) throw new LinkError("This link is empty: the part after the # is missing. Ask for it again.");
@@ -48,42 +46,22 @@ async function find() {
   return { glb, lead: "The whole 3D photo is in the link itself; no server keeps it." };
 }
 
-/** Fetch a GLB, from https or from our own origin. Throws LinkError. */
-async function fetchGlb(address) {
+/** A GLB at an address that somebody put into a link: https, or our own origin. Throws LinkError, FetchError. */
+function fetchFrom(address) {
   const url = URL.canParse(address, location.href) ? new URL(address, location.href) : null;
   if (!url || (url.protocol !== "https:" && url.origin !== location.origin)) {
     throw new LinkError("This link does not name a 3D photo at an https address.");
   }
-  const options = { credentials: "omit", referrerPolicy: "no-referrer", signal: AbortSignal.timeout(PATIENCE) };
-  let response;
-  try {
-    response = await fetch(url, options);
-  } catch {
-    const why = "it may be gone, or that host does not let other pages read it";
-    throw new LinkError(`The 3D photo cannot be fetched from ${url.host}: ${why}.`);
-  }
-  const answer = `${url.host} answers ${response.status}`;
-  if (!response.ok) throw new LinkError(`There is no 3D photo at this address any more (${answer}).`);
-  return readLimited(response);
+  return fetchGlb(url);
 }
 
-async function readLimited(response) {
-  const parts = [];
-  let size = 0;
-  const reader = response.body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read().catch(() => {
-      throw new LinkError("The connection broke while the 3D photo was loading. Load the page again.");
-    });
-    if (done) break;
-    size += value.length;
-    if (size > LARGEST) {
-      reader.cancel();
-      throw new LinkError("What lies at this address is too large to be a 3D photo.");
-    }
-    parts.push(value);
-  }
-  return new Uint8Array(await new Blob(parts).arrayBuffer());
+async function show(glb) {
+  const viewer = $("viewer");
+  viewer.hidden = false; // first, because it measures its place
+  await viewer.show(glb);
+  viewer.alt = "shared with a link";
+  const { width, height } = viewer.photo;
+  document.querySelector(".stage").style.setProperty("--ratio", (width / height).toFixed(4));
 }
 
 function offerToSave(glb) {
@@ -96,16 +74,13 @@ function offerToSave(glb) {
 function fail(error) {
   if (!error.code) console.error(error);
   document.body.dataset.state = "failed";
-  $("viewer").hidden = $("tools").hidden = $("save").hidden = true;
+  $("viewer").hidden = $("save").hidden = true;
   $("title").textContent = "No picture here";
   $("lead").textContent = "";
   $("problem").textContent = error.code ? error.message : "This link cannot be opened, which is a fault of ours.";
   $("problem").hidden = false;
 }
 
-onTiltRefused((error) => {
-  $("problem").textContent = error.message;
-  $("problem").hidden = false;
-});
+if (window.top !== window) document.body.dataset.framed = ""; // another page shows it: then the picture alone
 addEventListener("hashchange", open);
 open();

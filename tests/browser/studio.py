@@ -114,7 +114,7 @@ class Studio:
     def look(self) -> np.ndarray:
         """(H, W) float grey levels of the picture on the screen, without the buttons on it."""
         shot = self.page.locator("#viewer canvas").screenshot(
-            style="#tools { visibility: hidden }", animations="disabled"
+            style="#tools, #message { visibility: hidden }", animations="disabled"
         )
         return np.asarray(Image.open(io.BytesIO(shot)).convert("L"), float)
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.camera import Camera
 
-STATIC = Path(__file__).resolve().parents[2] / "static"
+PHOTO = Path(__file__).resolve().parents[2] / "static" / "photo"
 CAMERAS = [
     Camera(768, 512, Camera.focal_from_35mm(768, 512, None)),
     Camera(512, 768, 900.0, range=0.04, near=0.5, far=20.0, focus=0.2),
@@ -18,10 +18,10 @@ CAMERAS = [
 
 
 def node(script: str, value):
-    """What an ES module prints as JSON, with `value` as its `input`; it may import from static/."""
+    """What an ES module prints as JSON, with `value` as its `input`; it may import from static/photo/."""
     source = f"import fs from 'node:fs'; const input = JSON.parse(fs.readFileSync(0)); {script}"
     command = ["node", "--input-type=module", "-e", source]
-    done = subprocess.run(command, input=json.dumps(value), text=True, capture_output=True, cwd=STATIC)
+    done = subprocess.run(command, input=json.dumps(value), text=True, capture_output=True, cwd=PHOTO)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -30,7 +30,7 @@ def frustum(camera: Camera, offset) -> dict:
     names = ("width", "height", "focal", "near", "far", "radius", "zoom")
     photo = {name: getattr(camera, name) for name in names}
     photo["focus"] = 1 / camera.inverse_depth(camera.focus)
-    script = f"import {{ frustum }} from 'file://{STATIC}/frustum.js';"
+    script = f"import {{ frustum }} from 'file://{PHOTO}/frustum.js';"
     return node(script + "console.log(JSON.stringify(frustum(input[0], input[1])));", [photo, list(offset)])
 
 
@@ -76,7 +76,7 @@ def test_the_frames_edge_never_shows(camera, offset):
 # --- How a device is held ---
 
 SCRIPT = f"""
-import {{ Tilt, normalOf }} from 'file://{STATIC}/tilt.js';
+import {{ Tilt, normalOf }} from 'file://{PHOTO}/tilt.js';
 const tilt = new Tilt();
 console.log(JSON.stringify(input.map(([event, angle, time]) => tilt.read(event, angle, time))));
 """

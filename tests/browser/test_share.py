@@ -140,7 +140,7 @@ def test_one_file_shows_the_photo_offline(sharing, new_context, tmp_path):
     page.locator("canvas").wait_for()
     shot = np.asarray(Image.open(io.BytesIO(page.locator("canvas").screenshot())).convert("L"), float)
     assert shot.std() > 20
-    assert page.locator("#problem").inner_text() == ""
+    assert page.locator("#message").inner_text() == ""
 
 
 def test_the_file_is_handed_to_the_share_sheet(sharing):

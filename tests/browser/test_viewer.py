@@ -140,7 +140,7 @@ def test_a_lost_context_comes_back(scene):
     studio, _, _, before = scene
     studio.page.evaluate(
         """async () => {
-          const gl = document.querySelector("#viewer canvas").getContext("webgl2");
+          const gl = document.getElementById("viewer").shadowRoot.querySelector("canvas").getContext("webgl2");
           const loss = gl.getExtension("WEBGL_lose_context");
           loss.loseContext();
           await new Promise((resolve) => setTimeout(resolve, 300));

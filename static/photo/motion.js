@@ -7,6 +7,7 @@ import { Tilt } from "./tilt.js";
 const SMOOTHING = 0.12; // seconds: time constant with which the camera follows
 const SWAY_SMOOTHING = 0.6; // slower, so that the sway begins softly after a hand lets go
 const REST = 0.002; // radii: closer than this to the target, the camera stands; below what a pixel can show
+const TREMBLE = 0.008; // radii, 0.14 degrees: sensors and hands at rest tremble by less
 const IDLE = 2.5; // seconds after the last input until the sway goes on
 const KEY_IDLE = 8; // the same after a key: nobody lets go of a place chosen by keys
 const SWAY_PERIODS = [9, 13]; // seconds, across and up; no small common multiple, so that it does not repeat
@@ -22,6 +23,8 @@ export class Motion {
   offset = [0, 0];
   /** Whether this device has told how it is held. On iOS it does so only once `enableTilt` was called from a tap. */
   felt = false;
+  /** Called when the sway is switched on or off, also by the system's wish for less motion. */
+  onsway = null;
 
   #target = [0, 0];
   #source = null; // "pointer", "drag", "keys", "tilt", or null: nobody
@@ -33,13 +36,13 @@ export class Motion {
   #tilting = false;
   #swaying;
   #held = false;
+  #calm = matchMedia("(prefers-reduced-motion: reduce)");
   #listeners = new AbortController();
 
   constructor(element, wake) {
     this.element = element;
     this.wake = wake;
-    const calm = matchMedia("(prefers-reduced-motion: reduce)");
-    this.#swaying = !calm.matches;
+    this.#swaying = !this.calm;
     const signal = this.#listeners.signal;
     const on = (target, type, handler) => target.addEventListener(type, handler.bind(this), { signal });
     on(element, "pointermove", this.#pointerMove);
@@ -48,13 +51,18 @@ export class Motion {
     on(element, "pointercancel", this.#pointerUp);
     on(element, "pointerleave", this.#pointerUp);
     on(element, "keydown", this.#key);
-    on(calm, "change", () => {
-      this.swaying = !calm.matches;
-      if (calm.matches) this.#tilting = false;
+    on(this.#calm, "change", () => {
+      this.swaying = !this.calm;
+      if (this.calm) this.#tilting = false;
     });
     on(globalThis, "deviceorientation", this.#orientation);
     if (globalThis.screen?.orientation) on(screen.orientation, "change", () => this.#tilt.reset());
-    this.#tilting = !calm.matches; // who asked for less motion gets it only on demand
+    this.#tilting = !this.calm; // who asked for less motion gets it only on demand
+  }
+
+  /** Whether the person has asked the system for less motion. */
+  get calm() {
+    return this.#calm.matches;
   }
 
   /** Whether the camera sways while nobody moves it. */
@@ -65,6 +73,7 @@ export class Motion {
   set swaying(value) {
     this.#swaying = value;
     if (value && this.#source === "keys") this.#source = null;
+    this.onsway?.();
     this.wake();
   }
 
@@ -183,9 +192,14 @@ export class Motion {
     if (!offset) return; // desktops send one event that says nothing
     this.felt = true;
     if (!this.#tilting || this.#drag || this.#source === "pointer") return;
-    const [x, y] = intoDisc(offset);
-    // A phone on a table trembles by less than this: nothing is drawn for it.
-    if (this.#source === "tilt" && Math.hypot(x - this.#target[0], y - this.#target[1]) < REST) return;
-    this.#move("tilt", [x, y]);
+    const target = this.#source === "tilt" ? leash(this.#target, intoDisc(offset), TREMBLE) : intoDisc(offset);
+    if (target !== this.#target) this.#move("tilt", target);
   }
+}
+
+/** Pull a point after another one on a leash: it stays where it is while that trembles, and follows without a jump. */
+export function leash(from, to, length) {
+  const distance = Math.hypot(to[0] - from[0], to[1] - from[1]);
+  if (distance <= length) return from;
+  return from.map((value, i) => to[i] + ((value - to[i]) * length) / distance);
 }

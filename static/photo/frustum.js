@@ -10,16 +10,17 @@ const CLIP_FAR = 2; // of the farthest
  *
  * `photo` is asset.extras.tiefblick of a 3D photo: width, height and focal in lattice pixels; near, far, focus and
  * radius in scene units; zoom is the share of the photo that is shown. `offset` is (right, up) in radii of the disc.
- * Returns the position, and left, right, bottom, top on the near clip plane.
+ * `focus` is the depth that stays still. Returns the position, and left, right, bottom, top on the near clip plane.
  */
-export function frustum(photo, [right, up]) {
+export function frustum(photo, [right, up], focus = photo.focus) {
   const near = photo.near * CLIP_NEAR;
-  const x = right * photo.radius;
-  const y = up * photo.radius;
+  const radius = photo.radius * reach(photo, focus);
+  const x = right * radius;
+  const y = up * radius;
   const halfWidth = (near * photo.zoom * photo.width) / (2 * photo.focal);
   const halfHeight = (near * photo.zoom * photo.height) / (2 * photo.focal);
-  const shearX = (-near * x) / photo.focus;
-  const shearY = (-near * y) / photo.focus;
+  const shearX = (-near * x) / focus;
+  const shearY = (-near * y) / focus;
   return {
     position: [x, y, 0],
     left: shearX - halfWidth,
@@ -29,6 +30,17 @@ export function frustum(photo, [right, up]) {
     near,
     far: photo.far * CLIP_FAR,
   };
+}
+
+/**
+ * Share of the disc that the camera may use while depth `focus` stays still. `zoom` hides the frame's edges as long as
+ * nothing moves over the screen by more than that margin; what is farthest from a plane at the front or the back would
+ * move by up to twice as much, so the camera's way is shortened instead: no crop jumps, and no edge shows.
+ */
+export function reach(photo, focus) {
+  const farthest = Math.max(1 / photo.near - 1 / focus, 1 / focus - 1 / photo.far);
+  const margin = ((1 - photo.zoom) / 2) * Math.min(photo.width, photo.height);
+  return Math.min(1, margin / (photo.radius * photo.focal * farthest));
 }
 
 /** Shorten a vector that points out of the unit disc. */

@@ -6,10 +6,14 @@
 // The element gets a canvas as large as it can be with the photo's aspect ratio, and takes pointer, touch and keys: it
 // should be focusable. Frames are drawn only when something moved, and none while the element cannot be seen.
 
-import { Color, LinearMipmapLinearFilter, PerspectiveCamera, Scene, ShaderChunk, WebGLRenderer } from "three";
+import { Color, PerspectiveCamera, Raycaster, Scene, Vector2, WebGLRenderer } from "three";
 import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
+import { Focus } from "./focus.js";
 import { frustum, intoDisc } from "./frustum.js";
+import { enter } from "./headset.js";
 import { Motion } from "./motion.js";
+import { Anaglyph, eyes, sideBySide } from "./stereo.js";
+import { dispose, prepare } from "./surface.js";
 
 const SHARPEST = 2; // device pixels per CSS pixel: more cannot be seen in a moving photo, and costs four times as much
 const NEEDED = ["width", "height", "focal", "near", "far", "focus", "radius", "zoom"];
@@ -29,13 +33,19 @@ export class Viewer {
   photo = null;
   /** Called with the camera's offset whenever it moved. */
   onmove = null;
+  /** The plane that stays still. */
+  focus = new Focus();
 
   #host;
   #canvas;
   #renderer;
   #scene = new Scene();
   #camera = new PerspectiveCamera();
+  #loading = null; // what `show` does just now
   #request = 0;
+  #stereo = "";
+  #anaglyph = null; // made when it is wanted
+  #session = null; // the headset's
   #visible = true;
   #lost = false;
   #observers;
@@ -61,6 +71,7 @@ export class Viewer {
 
   /** Show the GLB in an ArrayBuffer or Uint8Array. Throws ViewerError. */
   async show(data) {
+    const mine = (this.#loading = {});
     const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
     const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
     let model;
@@ -69,17 +80,63 @@ export class Viewer {
     } catch (error) {
       throw new ViewerError("not-a-3d-photo", `This file is not a 3D photo (${error.message}).`);
     }
+    if (mine !== this.#loading) return dispose(model.scene); // another one, or nobody, is wanted by now
     const photo = model.asset.extras?.tiefblick;
     if (!photo || NEEDED.some((name) => !(photo[name] > 0))) {
       dispose(model.scene);
       throw new ViewerError("not-a-3d-photo", "This GLB file is not a 3D photo made by Tiefblick.");
     }
-    smooth(model.scene);
     this.clear();
     this.photo = photo;
+    this.focus.reset(photo);
+    prepare(model.scene, this.focus.uniforms);
     this.#scene.add(model.scene);
     this.#host.append(this.#canvas);
     this.#resize();
+  }
+
+  /** "side-by-side", "anaglyph", or "": for one eye. */
+  get stereo() {
+    return this.#stereo;
+  }
+
+  set stereo(value) {
+    this.#stereo = value;
+    this.#resize();
+  }
+
+  /** Let the plane at `depth` (scene units) stay still, within the photo's range. */
+  focusOn(depth) {
+    this.focus.choose(depth, this.motion.calm);
+    this.#wake();
+  }
+
+  /** Let a plane stay still that is nearer, or farther, by a share of the range. */
+  shiftFocus(share) {
+    this.focus.shift(share, this.motion.calm);
+    this.#wake();
+  }
+
+  /** Depth in scene units of what is seen at (x, y), shares of the canvas from its top left; null beside the photo. */
+  depthAt(x, y) {
+    const twice = this.#stereo === "side-by-side";
+    const offset = twice ? eyes(this.motion.offset)[x < 0.5 ? 0 : 1] : this.motion.offset;
+    const across = twice ? (2 * x) % 1 : x;
+    const ray = new Raycaster();
+    ray.setFromCamera(new Vector2(2 * across - 1, 1 - 2 * y), this.#aim(offset));
+    const [hit] = ray.intersectObject(this.#scene);
+    return hit ? -hit.point.z : null;
+  }
+
+  /** Show it in a headset; call it from a tap. Resolves when the session has begun; `left` is called when it ends. */
+  async enterHeadset(left) {
+    this.#session = await enter(this.#renderer, this.#scene, this.photo);
+    const back = () => {
+      this.#session = null;
+      this.#resize();
+      left();
+    };
+    this.#session.addEventListener("end", back, { once: true });
   }
 
   /** Show nothing, and free what the 3D photo took. */
@@ -95,7 +152,10 @@ export class Viewer {
   }
 
   dispose() {
+    this.#loading = null;
+    this.#session?.end();
     this.clear();
+    this.#anaglyph?.dispose();
     this.motion.dispose();
     this.#listeners.abort();
     for (const observer of this.#observers) observer.disconnect();
@@ -120,10 +180,12 @@ export class Viewer {
 
   /** Paint what is seen from `offset` over the whole of a 2D canvas, at once and whatever the screen shows. */
   paint(canvas, offset = this.offset) {
-    if (!this.photo || this.#lost) throw new ViewerError("no-picture", "The viewer has no picture to paint just now.");
+    const possible = this.photo && !this.#lost && !this.#session;
+    if (!possible) throw new ViewerError("no-picture", "The viewer has no picture to paint just now.");
     this.#renderer.setPixelRatio(1);
     this.#renderer.setSize(canvas.width, canvas.height);
-    this.#render(offset);
+    this.focus.uniforms.shine.value = 0;
+    this.#renderer.render(this.#scene, this.#aim(offset));
     canvas.getContext("2d").drawImage(this.#canvas, 0, 0); // in the same task: later the browser has emptied it
     if (this.#host.isConnected) this.#resize(); // otherwise nobody sees what the canvas shows
   }
@@ -138,10 +200,11 @@ export class Viewer {
   }
 
   #resize() {
-    if (!this.photo) return;
+    if (!this.photo || this.#session) return; // a headset has sizes of its own
     const { clientWidth, clientHeight } = this.#host;
-    const scale = Math.min(clientWidth / this.photo.width, clientHeight / this.photo.height);
-    const width = Math.max(1, Math.round(this.photo.width * scale));
+    const views = this.#stereo === "side-by-side" ? 2 : 1;
+    const scale = Math.min(clientWidth / this.photo.width / views, clientHeight / this.photo.height);
+    const width = Math.max(1, Math.round(this.photo.width * scale)) * views;
     const height = Math.max(1, Math.round(this.photo.height * scale));
     this.#renderer.setPixelRatio(Math.min(globalThis.devicePixelRatio || 1, SHARPEST));
     this.#renderer.setSize(width, height);
@@ -166,59 +229,37 @@ export class Viewer {
   }
 
   #wake() {
-    const idle = !this.photo || this.#lost || !this.#visible || document.hidden;
+    const idle = !this.photo || this.#lost || this.#session || !this.#visible || document.hidden;
     if (!idle && !this.#request) this.#request = requestAnimationFrame((time) => this.#frame(time));
   }
 
   #frame(time) {
     this.#request = 0;
-    if (!this.photo || !this.#visible || document.hidden) return;
+    if (!this.photo || this.#session || !this.#visible || document.hidden) return;
     const [right, up] = this.motion.offset;
     const goesOn = this.motion.step(time / 1000);
-    if (right !== this.motion.offset[0] || up !== this.motion.offset[1]) this.#draw();
-    if (goesOn) this.#wake();
+    const glides = this.focus.step(time / 1000);
+    if (glides || right !== this.motion.offset[0] || up !== this.motion.offset[1]) this.#draw();
+    if (goesOn || glides) this.#wake();
   }
 
   #draw() {
-    if (!this.photo || this.#lost) return;
-    this.#render(this.motion.offset);
+    if (!this.photo || this.#lost || this.#session) return;
+    const [renderer, scene, aim] = [this.#renderer, this.#scene, (offset) => this.#aim(offset)];
+    if (this.#stereo === "side-by-side") sideBySide(renderer, scene, aim, this.motion.offset);
+    else if (this.#stereo === "anaglyph") (this.#anaglyph ??= new Anaglyph()).render(renderer, scene, aim, this.motion.offset);
+    else renderer.render(scene, aim(this.motion.offset));
     this.frames += 1;
     this.onmove?.(this.offset);
   }
 
-  #render(offset) {
-    const view = frustum(this.photo, offset);
+  /** The camera at an offset. */
+  #aim(offset) {
+    const view = frustum(this.photo, offset, this.focus.depth);
     this.#camera.position.fromArray(view.position);
     this.#camera.projectionMatrix.makePerspective(view.left, view.right, view.top, view.bottom, view.near, view.far);
     this.#camera.projectionMatrixInverse.copy(this.#camera.projectionMatrix).invert();
-    this.#renderer.render(this.#scene, this.#camera);
+    this.#camera.updateMatrixWorld();
+    return this.#camera;
   }
-}
-
-/**
- * Mipmaps, sampled half a level finer than usual: a screen has fewer pixels than the texture, so that fine detail
- * shimmers when it moves. Gravel and bricks, a texture 1.9 times as fine as the screen: against a well reduced picture
- * the mean error is 3.6 grey levels without mipmaps, 4.6 with them, 3.5 so; a hundredth of a radius changes 0.72, 0.53,
- * 0.62 of them.
- */
-function smooth(object) {
-  object.traverse(({ material }) => {
-    if (!material?.map) return;
-    Object.assign(material.map, { minFilter: LinearMipmapLinearFilter, generateMipmaps: true, needsUpdate: true });
-    material.onBeforeCompile = (shader) => {
-      const biased = ShaderChunk.map_fragment.replace("texture2D( map, vMapUv )", "texture2D( map, vMapUv, -0.5 )");
-      shader.fragmentShader = shader.fragmentShader.replace("#include <map_fragment>", biased);
-    };
-  });
-}
-
-/** Free geometry, materials and textures: three.js cannot know when nobody needs them any more. */
-function dispose(object) {
-  object.traverse((node) => {
-    node.geometry?.dispose();
-    if (!node.material) return;
-    node.material.map?.source?.data?.close?.(); // an ImageBitmap holds its pixels until it is closed
-    node.material.map?.dispose();
-    node.material.dispose();
-  });
 }
