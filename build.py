@@ -3,7 +3,7 @@
 python3 build.py serve               build the site if needed and serve it on this machine
 python3 build.py convert PHOTO...    make 3D photos on the command line (convert --help tells more)
 python3 build.py share-server        serve it with the optional share service (share-server --help tells more)
-python3 build.py build               make dist/, a static site for any host
+python3 build.py build               make dist/, a static site for any host (build --help tells more)
 python3 build.py test [-- PYTEST]    set up all that the tests need and run them
 python3 build.py bench               time each stage, here and in the browser
 python3 build.py clean               remove what this made (not the cache shared between clones)
@@ -14,17 +14,18 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036 - the one file that an older Python can still read
     sys.exit("Tiefblick needs Python 3.11 or newer.")
 
-from builder import parts, site
+from builder import depth, parts, site
 from builder.common import DIST, NODE_MODULES, ROOT, WORK, Failure, say, venv_python
 from builder.server import Server
 
 
-def serve(port: int, isolated: bool) -> int:
-    site.build()
+def serve(port: int, isolated: bool, release: Path | None) -> int:
+    site.build(release)
     try:
         server = Server(DIST, port, isolated=isolated)
     except OSError as error:
@@ -37,8 +38,8 @@ def serve(port: int, isolated: bool) -> int:
     return 0
 
 
-def build() -> int:
-    site.build()
+def build(release: Path | None) -> int:
+    site.build(release)
     size = sum(path.stat().st_size for path in DIST.rglob("*") if path.is_file())
     say(f"dist/ is ready: {size / 1e6:.1f} MB")
     return 0
@@ -88,6 +89,9 @@ def _python(*arguments: str) -> int:
 PASSED_ON = {"convert": convert, "share-server": share_server, "test": test, "bench": bench}
 
 
+DEPTH_HELP = "the depth network: Tiefblick's own (default), or the published one, which is loaded and converted"
+
+
 def port_number(text: str) -> int:
     if not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
@@ -100,9 +104,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     serving = commands.add_parser("serve")
     serving.add_argument("--port", type=port_number, default=8000, help="0 takes a free one (default: 8000)")
     serving.add_argument("--no-isolation", action="store_true", help="leave the isolation to the service worker")
-    for name in ("build", "clean", *PASSED_ON):
+    for command in (serving, commands.add_parser("build")):
+        command.add_argument("--depth", choices=(depth.OWN, depth.PUBLISHED), default=depth.OWN, help=DEPTH_HELP)
+        command.add_argument("--release", type=Path, metavar="FOLDER", help="where the published network's files are")
+    for name in ("clean", *PASSED_ON):
         commands.add_parser(name)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if getattr(options, "release", None) and options.depth != depth.PUBLISHED:
+        parser.error("--release goes with --depth published")
+    return options
 
 
 def main(arguments: list[str]) -> int:
@@ -110,9 +120,12 @@ def main(arguments: list[str]) -> int:
         rest = arguments[1:]
         return PASSED_ON[arguments[0]](rest[1:] if rest[:1] == ["--"] else rest)
     options = parse(arguments)
+    if options.command == "clean":
+        return clean()
+    release = depth.release(options.release) if options.depth == depth.PUBLISHED else None
     if options.command == "serve":
-        return serve(options.port, not options.no_isolation)
-    return {"build": build, "clean": clean}[options.command]()
+        return serve(options.port, not options.no_isolation, release)
+    return build(release)
 
 
 if __name__ == "__main__":

@@ -43,17 +43,18 @@ class Network(Protocol):
 class Stored:
     """One input with the output it must give.
 
-    image: (H, W, 3) uint8. log_disparity: (H, W) float32.
+    image: (H, W, 3) uint8. log_disparity: (H, W) float32. name: whose network gives it, for the details people see.
     """
 
     image: np.ndarray
     log_disparity: np.ndarray
+    name: str = ""
 
     @staticmethod
     def load(file=DEPTH_CHECK) -> "Stored":
         """From an .npz: a path, or a binary file object."""
         with np.load(file) as arrays:
-            return Stored(arrays["image"], arrays["log_disparity"].astype(np.float32))
+            return Stored(arrays["image"], arrays["log_disparity"].astype(np.float32), str(arrays["name"]))
 
 
 async def log_disparity(network: Network, image: np.ndarray) -> np.ndarray:

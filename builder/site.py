@@ -13,7 +13,7 @@ import json
 import shutil
 from pathlib import Path
 
-from . import offline, slim, wheels
+from . import depth, offline, slim, wheels
 from .common import DIST, NODE_MODULES, ROOT, WORK, Failure, digest, once, run, step
 from .parts import npm_parts
 
@@ -40,23 +40,25 @@ ORT_FILES = (
 EXTERNAL = ("../vendor/*",)  # imported at run time from where dist/ has it
 
 
-def build() -> None:
-    """Make `dist/` if anything that it is made from has changed."""
+def build(release: Path | None = None) -> None:
+    """Make `dist/` if anything that it is made from has changed; with the published depth network of `release`."""
     npm_parts()
     sources = [ROOT / name for name in SOURCES]
     missing = [path.name for path in sources if not path.exists()]
     if missing:
         raise Failure(f"The site cannot be built without {', '.join(missing)}.")
-    once("dist", digest(*sources), _build, DIST)
+    once("dist", digest(*sources) + (depth.PUBLISHED if release else ""), lambda: _build(release), DIST)
 
 
-def _build() -> None:
+def _build(release: Path | None) -> None:
     parts = slim.slimmed(wheels.fetch())
     with step("Building dist/"):
         site = WORK / "dist"
         shutil.rmtree(site, ignore_errors=True)
         site.mkdir(parents=True)
         _copy_own_files(site)
+        if release:
+            depth.replace(site / "models" / "tiefenrausch", release)
         _copy_runtimes(site)
         _copy_wheels(site / "vendor" / "pyodide", parts)
         _bundle_scripts(site / "static")

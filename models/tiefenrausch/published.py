@@ -1,6 +1,6 @@
 """The published Tiefenrausch network (Kopf et al. 2020), from its Caffe2 files to ONNX: our teacher and yardstick.
 
-    python models/tiefenrausch/published.py FOLDER OUT.onnx [--float]
+    python models/tiefenrausch/published.py FOLDER OUT.onnx [--float] [--check CHECK.npz]
 
 FOLDER holds `tiefenrausch.pb` (the graph) and `tiefenrausch_init.pb` (its weights) from the authors' release,
 github.com/facebookresearch/one_shot_3d_photography (MIT). They are no part of this project.
@@ -8,6 +8,8 @@ github.com/facebookresearch/one_shot_3d_photography (MIT). They are no part of t
 Every tensor of the graph is uint8 with one scale and zero point, and those ranges are load-bearing: a zero point of 0
 is the ReLU, and without the clipping the network answers garbage. Two forms keep them: QDQ (exact arithmetic, fastest
 natively) and float activations clipped to the ranges (`--float`; in wasm twice as fast as QDQ). Needs `onnx`.
+
+`--check` rewrites a check.npz with what this network answers to its image, so that a page checks by it.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 GRAPH, WEIGHTS = "tiefenrausch.pb", "tiefenrausch_init.pb"
 LEVELS = 255  # of uint8
 OPSET = 17
+TITLE = "as published by Kopf et al. 2020"  # for the details on the page
 IR_VERSION = 9  # what opset 17 needs; runtimes older than the installed onnx read it, too
 # Field numbers of caffe2.proto: NetDef.op; OperatorDef.input, .output, .type, .arg; Argument.name, .f, .i, .s, .ints
 OP, INPUT, OUTPUT, TYPE, ARG = 2, 1, 2, 4, 5
@@ -179,10 +182,24 @@ def main(folder: Path, out: Path, quantised: bool = True) -> None:
     onnx.save(convert(*((folder / name).read_bytes() for name in (GRAPH, WEIGHTS)), quantised), out)
 
 
+def rewrite_check(check: Path, network: Path) -> None:
+    """Keep the image of `check`, and store what `network` answers to it."""
+    import onnxruntime
+
+    image = np.load(check)["image"]
+    session = onnxruntime.InferenceSession(str(network), providers=["CPUExecutionProvider"])
+    batch = np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / 255
+    answer = session.run(None, {"image": batch})[0][0, 0]
+    np.savez_compressed(check, image=image, log_disparity=answer.astype(np.float16), name=TITLE)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--float", action="store_true", help="float activations, clipped, instead of QDQ")
+    parser.add_argument("--check", type=Path, help="a check.npz to rewrite for this network")
     given = parser.parse_args()
     main(given.folder, given.out, not given.float)
+    if given.check:
+        rewrite_check(given.check, given.out)
