@@ -8,10 +8,13 @@ published network's multiply-adds are spent at full resolution. Upsampling is ne
 half resolution: bilinear by two, plus (`subpixel`) one correction for each of the four pixels of a cell, which costs 16
 million multiply-adds at 384x288 and puts edges between the half-resolution samples.
 
+The published network itself is at the end, layer by layer, for comparison: `Published`.
+
 Nothing here but convolutions, additions, clips, Resize and DepthToSpace: what every backend of ONNX Runtime Web runs.
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -132,7 +135,7 @@ def start_as_identity(network: Network) -> None:
         nn.init.zeros_(network.cell.bias)
 
 
-def costs(network: Network, size: tuple[int, int] = SIZE) -> tuple[int, int]:
+def costs(network: nn.Module, size: tuple[int, int] = SIZE) -> tuple[int, int]:
     """(parameters, multiply-adds of the convolutions at `size`), batch normalisation folded away."""
     adds = []
 
@@ -148,7 +151,96 @@ def costs(network: Network, size: tuple[int, int] = SIZE) -> tuple[int, int]:
     return sum(module.weight.numel() + module.out_channels for module in convolutions), sum(adds)
 
 
+class Stage(NamedTuple):
+    """Three blocks of the published network; the first changes channels and size, by the factor `scale`."""
+
+    name: str
+    inputs: int
+    outputs: int
+    expansion: int
+    scale: float = 1
+
+
+FIRST, LAST = 48, 32  # channels after the first convolution and before the last
+PUBLISHED = (  # in the order of computing; skip k is of the encoder at 1 / 2^k, and is added to decoder k + 1
+    Stage("enc1", 48, 40, 1, 1 / 2),
+    Stage("enc2", 40, 56, 4, 1 / 2),
+    Stage("enc3", 56, 80, 5, 1 / 2),
+    Stage("enc4", 80, 64, 9, 1 / 2),
+    Stage("enc5", 64, 96, 9, 1 / 2),
+    Stage("mid5", 96, 96, 9),
+    Stage("skip4", 64, 96, 9),
+    Stage("skip3", 80, 96, 5),
+    Stage("skip2", 56, 56, 4),
+    Stage("skip1", 40, 8, 1),
+    Stage("skip0", 48, 32, 1),
+    Stage("dec5", 96, 96, 9, 2),
+    Stage("dec4", 96, 96, 9, 2),
+    Stage("dec3", 96, 56, 5, 2),
+    Stage("dec2", 56, 8, 4, 2),
+    Stage("dec1", 8, 32, 1, 2),
+)
+
+
+class Range(nn.Module):
+    """Clips to the range of the published network's 8-bit tensor; the ReLU is a lower bound of zero."""
+
+    def __init__(self, low: float = -torch.inf):
+        super().__init__()
+        self.register_buffer("low", torch.tensor(low))
+        self.register_buffer("high", torch.tensor(torch.inf))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.clamp(self.low, self.high)
+
+
+class PublishedBlock(nn.Module):
+    """(B, inputs, H, W) to (B, outputs, H * scale, W * scale): upsampled when expanded, no activation but the first."""
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, scale: float):
+        super().__init__()
+        hidden = inputs * expansion
+        self.scale = scale
+        self.expand = nn.Sequential(nn.Conv2d(inputs, hidden, 1), Range(0.0))
+        depthwise = nn.Conv2d(hidden, hidden, 3, 2 if scale < 1 else 1, 1, groups=hidden)
+        self.project = nn.Sequential(depthwise, Range(), nn.Conv2d(hidden, outputs, 1), Range())
+        self.sum = Range() if scale == 1 and inputs == outputs else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = self.expand(x)
+        answer = self.project(F.interpolate(hidden, scale_factor=2, mode="nearest") if self.scale > 1 else hidden)
+        return answer if self.sum is None else self.sum(x + answer)
+
+
+class Published(nn.Module):
+    """(B, 3, H, W) image in 0..1 to (B, 1, H, W) log-disparity. Modules are in the order in which they compute, so that
+    `published.py` can fill them."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(Range(), nn.Conv2d(3, FIRST, 3, padding=1), Range(0.0))
+        self.stages = nn.ModuleDict()
+        for stage in PUBLISHED:
+            first = PublishedBlock(*stage[1:])
+            more = (PublishedBlock(stage.outputs, stage.outputs, stage.expansion, 1) for _ in range(2))
+            self.stages[stage.name] = nn.Sequential(first, *more)
+            if stage.name.startswith("dec"):
+                self.stages[stage.name.replace("dec", "sum")] = Range()
+        self.last = nn.Sequential(nn.Conv2d(LAST, 1, 3, padding=1), Range())
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        features = [self.first(image)]
+        for level in range(1, 6):
+            features.append(self.stages[f"enc{level}"](features[-1]))  # (B, outputs, H / 2^level, W / 2^level)
+        x = self.stages["mid5"](features.pop())
+        for level in range(5, 0, -1):
+            skip = self.stages[f"skip{level - 1}"](features[level - 1])
+            x = self.stages[f"sum{level}"](self.stages[f"dec{level}"](x) + skip)
+        return self.last(x)
+
+
 if __name__ == "__main__":
-    for name, member in {"pilot": PILOT, "tiefenrausch": TIEFENRAUSCH}.items():
-        parameters, adds = costs(Network(member))
+    members = {"pilot": Network(PILOT), "tiefenrausch": Network(TIEFENRAUSCH), "published": Published()}
+    for name, member in members.items():
+        parameters, adds = costs(member)
         print(f"{name}: {parameters / 1e6:.2f} M parameters, {adds / 1e9:.2f} GMAC at {SIZE[0]}x{SIZE[1]}")

@@ -177,6 +177,23 @@ def convert(graph: bytes, weights: bytes, quantised: bool = True) -> onnx.ModelP
     return model
 
 
+def fill(network, graph: bytes, weights: bytes) -> None:
+    """Copy the release's weights and ranges into a `network.Published`, whose modules are in the graph's order."""
+    import torch  # here, because the conversion needs none
+
+    tensors = read_weights(weights)
+    known = [part for part in operators(graph) if "Y_scale" in part[3] and part[0] != "Int8ResizeNearest"]
+    ranges = [module for module in network.modules() if hasattr(module, "high")]
+    convolutions = [module for module in network.modules() if isinstance(module, torch.nn.Conv2d)]
+    for module, (_, _, _, args) in zip(ranges, known, strict=True):
+        module.low.fill_(-args["Y_zero_point"] * args["Y_scale"])
+        module.high.fill_((LEVELS - args["Y_zero_point"]) * args["Y_scale"])
+    layers = [inputs[1:] for kind, inputs, _, _ in known if kind == "Int8Conv"]
+    for module, names in zip(convolutions, layers, strict=True):
+        for parameter, (values, scale, zero) in zip((module.weight, module.bias), map(tensors.get, names), strict=True):
+            parameter.data.copy_(torch.from_numpy((values.astype(np.float32) - zero) * np.float32(scale)))
+
+
 def main(folder: Path, out: Path, quantised: bool = True) -> None:
     """Convert the release in `folder` to the ONNX file `out`."""
     onnx.save(convert(*((folder / name).read_bytes() for name in (GRAPH, WEIGHTS)), quantised), out)

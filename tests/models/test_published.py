@@ -10,7 +10,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 from label import LONG_SIDE, MULTIPLE  # noqa: E402
 from PIL import Image  # noqa: E402
-from published import GRAPH, WEIGHTS, convert, fields, operators  # noqa: E402
+from published import GRAPH, WEIGHTS, convert, fields, fill, operators  # noqa: E402
 
 
 def varint(value: int) -> bytes:
@@ -110,3 +110,41 @@ def test_the_authors_own_maps_are_reproduced(name, quantised):
     image = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32)
     answer = session.run(None, {"image": image})[0][0, 0]
     assert np.abs(answer - np.log(np.load(folder / f"{name}.npy").squeeze())).mean() < 0.02
+
+
+@pytest.fixture
+def layers():
+    torch = pytest.importorskip("torch")
+    from network import Published
+
+    torch.manual_seed(0)
+    return Published().eval()
+
+
+def test_layer_table_has_the_published_costs(layers):
+    from network import costs
+
+    parameters, adds = costs(layers)
+    assert parameters == 3_550_841
+    assert round(adds / 1e9, 2) == 6.83
+
+
+def test_layers_keep_the_size_of_the_image(layers):
+    import torch
+
+    with torch.no_grad():
+        assert layers(torch.rand(1, 3, 64, 96)).shape == (1, 1, 64, 96)
+
+
+@pytest.mark.skipif(not RELEASE, reason="TIEFBLICK_RELEASE names no folder with the published release")
+def test_layers_with_the_published_weights_answer_as_the_converted_network(layers):
+    import torch
+
+    release = [(Path(RELEASE) / file).read_bytes() for file in (GRAPH, WEIGHTS)]
+    fill(layers, *release)
+    session = onnxruntime.InferenceSession(convert(*release, False).SerializeToString())
+    image = np.random.default_rng(0).uniform(size=(1, 3, 96, 64)).astype(np.float32)
+    with torch.no_grad():
+        answer = layers(torch.from_numpy(image)).numpy()
+    assert answer == pytest.approx(session.run(None, {"image": image})[0], abs=1e-3)
+    assert np.ptp(answer) > 0.1
