@@ -84,8 +84,10 @@ function say(state, text) {
 
 /** A new version waits until the person wants it, or until all pages of the old one are closed. */
 function offerUpdates(registration) {
+  // The first visit's worker is none: Firefox still calls it waiting when it has taken over.
+  const first = worker.controller ? null : (registration.installing ?? registration.waiting ?? registration.active);
   const offer = () => {
-    if (registration.waiting && worker.controller) $("update").hidden = false;
+    if (registration.waiting && registration.waiting !== first && worker.controller) $("update").hidden = false;
   };
   const watch = () => registration.installing?.addEventListener("statechange", offer);
   registration.addEventListener("updatefound", watch);
