@@ -1,0 +1,125 @@
+"""Training samples: the hole of one photo put on another, whose colours there are the truth.
+
+A sample is truth (3, H, W), given (3, H, W), weight (1, H, W) and exists (1, H, W), all float32, as `network.Network`
+takes them; given is truth with foreign colour in the collar. The hole has surroundings on the side from which it grew
+and nothing at all on the other, as in use: `bands.py` says how such masks are made.
+"""
+
+import random
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy import ndimage
+
+NOTHING, KNOWN, COLLAR, GROWN = range(4)  # what a band mask says of a pixel
+CONTEXT = 16  # steps from pixel to pixel that lead from a hole to the known surroundings that take part
+COLLAR_WEIGHT = 1e-4  # as in app.inpaint: enough to decide where a surface has no other colour
+HOLD_OUT_ONE_IN = 40
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    side: of a sample, pixels: a multiple of 64, so that every level of the anchor has whole cells. One cell is enough
+        for the widest band with its surroundings, and many small samples tell more than a few large ones.
+    photo_scale: range of the factor on a photo. Below 1 it sharpens: the photos have been compressed.
+    band_scale: range of the factor on a mask, because holes of small photos are narrower.
+    least_hole: share of a sample's pixels; a crop with less is drawn again.
+    """
+
+    side: int = 64
+    photo_scale: tuple[float, float] = (0.5, 1.0)
+    band_scale: tuple[float, float] = (0.6, 1.2)
+    least_hole: float = 0.1
+
+
+def held_out(name: str) -> bool:
+    """Whether a photo is for measuring only: one in forty, by its name."""
+    return zlib.crc32(name.encode()) % HOLD_OUT_ONE_IN == 0
+
+
+class Samples(torch.utils.data.IterableDataset):
+    """Endless batches (truth, given, weight, exists) of the photos and bands that are held out, or of all others."""
+
+    def __init__(
+        self, photos: Path, bands: Path, batch: int, seed: int, held: bool = False, options: Options = Options()
+    ):
+        self.photos = [path for path in sorted(photos.iterdir()) if held_out(path.stem) == held]
+        self.bands = [path for path in sorted(bands.glob("*.npz")) if held_out(path.stem) == held]
+        self.batch, self.seed, self.options = batch, seed, options
+
+    def __iter__(self):
+        draw = random.Random(self.seed)
+        bands = [np.load(path)["band"] for path in self.bands]
+        while True:
+            samples = [self._sample(draw, bands) for _ in range(self.batch)]
+            yield tuple(torch.stack(parts) for parts in zip(*samples, strict=True))
+
+    def _sample(self, draw: random.Random, bands: list[np.ndarray]) -> tuple[torch.Tensor, ...]:
+        colour, mean = photo_crop(draw.choice(self.photos), draw, self.options)
+        while True:
+            band = drop_unknown(band_crop(draw.choice(bands), draw, self.options))
+            if (band >= COLLAR).mean() >= self.options.least_hole:
+                return assemble(colour, mean, band, draw)
+
+
+def photo_crop(path: Path, draw: random.Random, options: Options) -> tuple[np.ndarray, np.ndarray]:
+    """(side, side, 3) float32 sRGB in 0..1: a random part of the photo in a random size, flipped or not; and the mean
+    (3,) of the whole photo."""
+    with Image.open(path) as file:
+        image = file.convert("RGB")
+    scale = max(draw.uniform(*options.photo_scale), options.side / min(image.size))
+    size = tuple(max(options.side, round(length * scale)) for length in image.size)
+    method = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
+    pixels = np.asarray(image.resize(size, method))
+    left, top = (draw.randint(0, length - options.side) for length in size)
+    part = pixels[top : top + options.side, left : left + options.side] / np.float32(255)
+    mean = pixels[::4, ::4].mean((0, 1), dtype=np.float32) / 255  # of every fourth pixel: as good, and quicker
+    return part[:, ::-1] if draw.random() < 0.5 else part, mean
+
+
+def band_crop(band: np.ndarray, draw: random.Random, options: Options) -> np.ndarray:
+    """(side, side): a window of a band mask (H, W) around a random hole pixel, in a random size, turned at random.
+
+    Outside the mask there is nothing. Sizes change by taking nearest samples, as kinds have no means.
+    """
+    grown = np.flatnonzero(band == GROWN)
+    centres = divmod(int(grown[draw.randrange(len(grown))]), band.shape[1])
+    step = 1 / draw.uniform(*options.band_scale)
+    reach = options.side / 4  # the hole pixel lies in the window's middle half
+    offsets = (np.arange(options.side) - options.side / 2) * step
+    window = []
+    for centre, length in zip(centres, band.shape, strict=True):
+        index = np.floor(centre + draw.uniform(-reach, reach) + offsets).astype(int)
+        window.append((np.clip(index, 0, length - 1), (index >= 0) & (index < length)))
+    (rows, inside_rows), (columns, inside_columns) = window
+    part = np.where(np.outer(inside_rows, inside_columns), band[np.ix_(rows, columns)], NOTHING)
+    return np.rot90(part[:, ::-1] if draw.random() < 0.5 else part, draw.randrange(4))
+
+
+def drop_unknown(band: np.ndarray) -> np.ndarray:
+    """The band (H, W) without the surfaces of which nothing is known: a window cuts many off from their colour."""
+    surface, count = ndimage.label(band != NOTHING)
+    told = np.zeros(count + 1, bool)
+    told[surface[band == KNOWN]] = True
+    return np.where(told[surface], band, NOTHING)
+
+
+def assemble(colour: np.ndarray, mean: np.ndarray, band: np.ndarray, draw: random.Random) -> tuple[torch.Tensor, ...]:
+    """Truth, given, weight and exists of colours (H, W, 3) in 0..1 under a band mask (H, W) with known pixels.
+
+    mean: (3,) of the whole photo. In use the mean of all that a surface's hole is surrounded by is taken off, of which
+    a sample sees a part, so here it is something between that part's mean and the photo's.
+    """
+    own = colour[band == KNOWN].mean(0)
+    colour = colour - (own + np.float32(draw.random()) * (mean - own))
+    foreign = np.array([draw.uniform(-0.5, 0.5) for _ in range(3)], np.float32)
+    share = np.random.default_rng(draw.getrandbits(32)).random(band.shape, np.float32)[..., None]
+    given = np.where((band == COLLAR)[..., None], colour + share * (foreign - colour), colour)
+    weight = np.select([band == KNOWN, band == COLLAR], [1, COLLAR_WEIGHT], 0)[None]
+    arrays = (colour.transpose(2, 0, 1), given.transpose(2, 0, 1), weight, (band != NOTHING)[None])
+    return tuple(torch.from_numpy(np.ascontiguousarray(array, np.float32)) for array in arrays)
