@@ -35,6 +35,10 @@ STRICT = {
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
 }
+# The one page that others may show in a frame: a click that is stolen there uploads, deletes and tells nothing, since
+# the page only shows what its own address names, and knows no user. Isolated pages may hold it, too.
+FRAMED = "/view.html"
+FOR_FRAMES = {"Content-Security-Policy": "frame-ancestors *", "Cross-Origin-Resource-Policy": "cross-origin"}
 SEALED_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; sandbox"}
 
 
@@ -127,7 +131,7 @@ def application(vault: Vault, site: Path, limits: Limits = Limits()) -> Starlett
 
 
 class StrictHeaders:
-    """ASGI middleware: the headers of STRICT on every answer."""
+    """ASGI middleware: the headers of STRICT on every answer, but for the page that may stand in a frame."""
 
     def __init__(self, app):
         self.app = app
@@ -137,6 +141,9 @@ class StrictHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(STRICT)
+                if scope["path"] == FRAMED:
+                    del headers["X-Frame-Options"]
+                    headers.update(FOR_FRAMES)
                 headers.setdefault("Cache-Control", "no-cache")
             await send(message)
 

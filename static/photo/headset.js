@@ -1,11 +1,7 @@
 // The 3D photo in a headset, through WebXR.
 
-import { PerspectiveCamera, Vector3 } from "three";
-
-// Metres from the middle to where the head may move; holes would open behind edges beyond. It sets the scene's size:
-// with the usual range the nearest things are 2.4 metres away.
-const ROOM = 0.1;
-const EYE = 0.032; // metres from the middle of the head to each eye: they, too, stay within the room
+import { PerspectiveCamera } from "three";
+import { ROOM, goAlong } from "./eyes.js";
 
 /** Whether this browser has a headset to show it in. */
 export async function hasHeadset() {
@@ -14,13 +10,6 @@ export async function hasHeadset() {
   } catch {
     return false; // a frame that is not allowed to ask
   }
-}
-
-/** How far the scene must go along, so that a head at `head` (metres, x y z) does not leave the room. */
-export function goAlong(head) {
-  const length = Math.hypot(...head);
-  const most = ROOM - EYE;
-  return head.map((value) => (length > most ? value * (1 - most / length) : 0));
 }
 
 /** Show a scene in the headset; call it from a tap. Resolves to the session, which tells "end". */
@@ -43,7 +32,7 @@ export async function enter(renderer, scene, photo) {
     const pose = frame?.getViewerPose(renderer.xr.getReferenceSpace());
     if (!pose) return; // not worn just now
     const { x, y, z } = pose.transform.position;
-    scene.position.copy(new Vector3(...goAlong([x, y, z])));
+    scene.position.fromArray(goAlong([x, y, z]));
     renderer.render(scene, camera);
   });
   return session;

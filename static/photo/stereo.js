@@ -2,24 +2,17 @@
 
 import { HalfFloatType, Matrix3, ShaderMaterial, Vector2, WebGLRenderTarget } from "three";
 import { FullScreenQuad } from "three/examples/jsm/postprocessing/Pass.js";
+import { eyes } from "./eyes.js";
 
 /** What `stereo` may be, besides "": the names of the ways and how they are called. */
 export const WAYS = { "side-by-side": "Side by side", anaglyph: "Red and cyan" };
 
-// Radii of the disc from the middle to each eye. The two eyes' pictures then differ by the photo's range, 3 per cent of
-// the width between the nearest and the farthest point: what films keep to, so that eyes need not strain.
-const EYE = 0.5;
 const SAMPLES = 4; // for smooth edges, as the screen's own buffer has
 
 // The least-squares projection for red and cyan glasses: E. Dubois, "A projection method to generate anaglyph stereo
 // images", ICASSP 2001; the figures as in three.js's AnaglyphEffect, for linear light.
 const LEFT = [0.4561, -0.0400822, -0.0152161, 0.500484, -0.0378246, -0.0205971, 0.176381, -0.0157589, -0.00546856];
 const RIGHT = [-0.0434706, 0.378476, -0.0721527, -0.0879388, 0.73364, -0.112961, -0.00155529, -0.0184503, 1.2264];
-
-/** Where the left and the right eye are, around one place on the disc; both stay on the disc. */
-export function eyes([right, up]) {
-  return [-EYE, EYE].map((aside) => [right * (1 - EYE) + aside, up * (1 - EYE)]);
-}
 
 /** Draw the two views beside each other, the left eye's on the left. `aim` gives the camera for an offset. */
 export function sideBySide(renderer, scene, aim, offset) {

@@ -8,11 +8,12 @@
 
 import { Color, PerspectiveCamera, Raycaster, Scene, Vector2, WebGLRenderer } from "three";
 import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
+import { eyes } from "./eyes.js";
 import { Focus } from "./focus.js";
 import { frustum, intoDisc } from "./frustum.js";
 import { enter } from "./headset.js";
 import { Motion } from "./motion.js";
-import { Anaglyph, eyes, sideBySide } from "./stereo.js";
+import { Anaglyph, sideBySide } from "./stereo.js";
 import { dispose, prepare } from "./surface.js";
 
 const SHARPEST = 2; // device pixels per CSS pixel: more cannot be seen in a moving photo, and costs four times as much

@@ -26,12 +26,22 @@ def node(script: str, value):
     return json.loads(done.stdout)
 
 
-def frustum(camera: Camera, offset) -> dict:
+def extras(camera: Camera) -> dict:
+    """What asset.extras.tiefblick says of a camera."""
     names = ("width", "height", "focal", "near", "far", "radius", "zoom")
-    photo = {name: getattr(camera, name) for name in names}
-    photo["focus"] = 1 / camera.inverse_depth(camera.focus)
+    return {name: getattr(camera, name) for name in names} | {"focus": 1 / camera.inverse_depth(camera.focus)}
+
+
+def border(camera: Camera) -> np.ndarray:
+    """Lattice points along the photo's four sides."""
+    t = np.linspace(0, 1, 50)
+    sides = np.concatenate([np.stack([t, t * 0 + side], 1) for side in (0, 1)])
+    return np.concatenate([sides, sides[:, ::-1]]) * [camera.width, camera.height]
+
+
+def frustum(camera: Camera, offset) -> dict:
     script = f"import {{ frustum }} from 'file://{PHOTO}/frustum.js';"
-    return node(script + "console.log(JSON.stringify(frustum(input[0], input[1])));", [photo, list(offset)])
+    return node(script + "console.log(JSON.stringify(frustum(input[0], input[1])));", [extras(camera), list(offset)])
 
 
 def through(view: dict, positions: np.ndarray) -> np.ndarray:
@@ -65,12 +75,55 @@ def test_the_clip_planes_hold_the_scene(camera):
 @pytest.mark.parametrize("offset", [(1, 0), (-1, 0), (0, 1), (0, -1), (0.7, 0.7)])
 def test_the_frames_edge_never_shows(camera, offset):
     """All of the photo's border, near or far, is outside of what is seen."""
-    t = np.linspace(0, 1, 50)
-    border = np.concatenate([np.stack([t, t * 0 + side], 1) for side in (0, 1)])
-    border = np.concatenate([border, border[:, ::-1]]) * [camera.width, camera.height]
     for disparity in (0, 0.5, 1):
-        positions = camera.unproject(border, np.full(len(border), disparity)).astype(float)
+        positions = camera.unproject(border(camera), np.full(len(border(camera)), disparity)).astype(float)
         assert (np.abs(through(frustum(camera, offset), positions)).max(1) >= 1 - 1e-6).all()
+
+
+FOCUS = f"""
+import {{ frustum, reach }} from 'file://{PHOTO}/frustum.js';
+const [photo, offset, focus] = input;
+console.log(JSON.stringify([frustum(photo, offset, focus), reach(photo, focus)]));
+"""
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+@pytest.mark.parametrize("still", [0.0, 0.3, 0.5, 0.8, 1.0])
+def test_any_plane_can_stay_still_and_no_edge_shows(camera, still):
+    """What lies at the chosen depth keeps its place, and at the extremes the photo's border stays out of sight."""
+    photo = extras(camera)
+    focus = 1 / camera.inverse_depth(still)
+    points = np.array([[0.3, 0.4], [0.5, 0.5], [0.7, 0.6]]) * [camera.width, camera.height]
+    plane = camera.unproject(points, np.full(3, still)).astype(float)
+    (centre, _), *extremes = (node(FOCUS, [photo, offset, focus]) for offset in [(0, 0), (1, 0), (0, -1), (-0.6, 0.8)])
+    for view, share in extremes:
+        np.testing.assert_allclose(through(view, plane), through(centre, plane), atol=1e-6)
+        assert 0.5 - 1e-9 <= share <= 1
+        for disparity in (0, 0.5, 1):
+            positions = camera.unproject(border(camera), np.full(len(border(camera)), disparity)).astype(float)
+            assert (np.abs(through(view, positions)).max(1) >= 1 - 1e-6).all()
+
+
+def test_the_photos_own_plane_uses_the_whole_disc():
+    for camera in CAMERAS:
+        assert node(FOCUS, [extras(camera), [0, 0], extras(camera)["focus"]])[1] == pytest.approx(1, abs=1e-9)
+
+
+def test_eyes_stay_on_the_disc():
+    script = f"import {{ eyes }} from 'file://{PHOTO}/eyes.js'; console.log(JSON.stringify(input.map(eyes)));"
+    for left, right in node(script, [[0, 0], [1, 0], [-1, 0], [0.6, 0.8], [0, -1]]):
+        assert max(np.hypot(*left), np.hypot(*right)) <= 1 + 1e-9
+        assert right[0] - left[0] == pytest.approx(1)
+        assert right[1] == left[1]
+
+
+def test_a_head_in_a_headset_stays_where_no_hole_opens():
+    script = f"import {{ goAlong }} from 'file://{PHOTO}/eyes.js'; console.log(JSON.stringify(input.map(goAlong)));"
+    heads = np.array([[0.05, 0, 0.02], [0.3, 0.4, 0], [0, -1.6, 2.0]])
+    for head, along in zip(heads, node(script, heads.tolist()), strict=True):
+        left = head - along
+        assert np.linalg.norm(left) <= 0.068 + 1e-9
+        assert np.linalg.norm(left) == pytest.approx(min(np.linalg.norm(head), 0.068))
 
 
 # --- How a device is held ---
@@ -121,3 +174,18 @@ def test_the_baseline_follows_slowly():
 @pytest.mark.parametrize("event", [{"alpha": None, "beta": None, "gamma": None}, {}])
 def test_an_event_that_says_nothing_is_ignored(event):
     assert node(SCRIPT, [[event, 0, 0], held(0, 45, 0, time=1)]) == [None, pytest.approx([0, 0], abs=1e-9)]
+
+
+def test_a_trembling_hand_moves_nothing_and_a_slow_one_everything():
+    """The leash: noise of a tenth of a degree around a place is not followed; a slow turn is, without jumps."""
+    script = f"""
+    import {{ leash }} from 'file://{PHOTO}/motion.js';
+    let at = [0, 0];
+    console.log(JSON.stringify(input.map((to) => (at = leash(at, to, 0.008)))));
+    """
+    noise = np.random.default_rng(0).uniform(-0.005, 0.005, (200, 2))
+    assert not np.any(node(script, noise.tolist()))
+    turn = np.stack([np.linspace(0, 0.5, 400), np.zeros(400)], 1)
+    followed = np.array(node(script, turn.tolist()))
+    assert np.diff(followed[:, 0]).max() < 0.002
+    assert followed[-1] == pytest.approx([0.492, 0], abs=1e-9)

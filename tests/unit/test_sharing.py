@@ -203,12 +203,23 @@ def test_a_foreign_file_in_the_storage_is_not_served(service):
     assert service.ask("shares/" + name)[0] == 404
 
 
+def test_only_the_viewer_page_may_stand_in_a_frame(service):
+    for path in ("", "shares/", "static/share.json", "VIEW.HTML", "view.html/", "x/../view.html/x", "shares/view.html"):
+        assert service.ask(path)[1]["X-Frame-Options"] == "DENY", path
+    headers = service.ask("view.html")[1]
+    assert headers["X-Frame-Options"] is None
+    assert headers["Content-Security-Policy"] == "frame-ancestors *"
+    assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
 def test_the_site_with_strict_headers(service):
     status, headers, body = service.ask("")
     assert (status, body) == (200, b"the page")
     assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["X-Frame-Options"] == "DENY"
     assert headers["Server"] is None
     configuration = json.loads(service.ask("static/share.json")[2])
     assert configuration == {"service": "shares/", "days": LIMITS.days, "bytes": LIMITS.largest}
