@@ -26,14 +26,18 @@ class Options:
     """
     side: of a sample, pixels: a multiple of 64, so that every level of the anchor has whole cells. One cell is enough
         for the widest band with its surroundings, and many small samples tell more than a few large ones.
-    photo_scale: range of the factor on a photo. Below 1 it sharpens: the photos have been compressed.
-    band_scale: range of the factor on a mask, because holes of small photos are narrower.
+    band_scale: range of the factor on a mask: holes of small photos are narrower.
+    photo_scale: range of the factor on a photo, as a multiple of that on the mask. Our photos have half as many pixels
+        as the lattice on which the masks were made, so that 2 gives holes as wide as in use against what they show.
+    drawings: share of samples that show drawn edges, bars and discs and no photo. Of a photo's hole little can be
+        foreseen, and what can, how lines go on, is easier to learn where all of it can.
     least_hole: share of a sample's pixels; a crop with less is drawn again.
     """
 
     side: int = 64
-    photo_scale: tuple[float, float] = (0.5, 1.0)
-    band_scale: tuple[float, float] = (0.6, 1.2)
+    band_scale: tuple[float, float] = (0.45, 1.1)
+    photo_scale: tuple[float, float] = (1.2, 2.0)
+    drawings: float = 0.5
     least_hole: float = 0.1
 
 
@@ -60,38 +64,64 @@ class Samples(torch.utils.data.IterableDataset):
             yield tuple(torch.stack(parts) for parts in zip(*samples, strict=True))
 
     def _sample(self, draw: random.Random, bands: list[np.ndarray]) -> tuple[torch.Tensor, ...]:
-        colour, mean = photo_crop(draw.choice(self.photos), draw, self.options)
+        scale = draw.uniform(*self.options.band_scale)
+        if draw.random() < self.options.drawings:
+            colour, mean = drawing(draw, self.options.side)
+        else:
+            factor = scale * draw.uniform(*self.options.photo_scale)
+            colour, mean = photo_crop(draw.choice(self.photos), factor, draw, self.options.side)
         while True:
-            band = drop_unknown(band_crop(draw.choice(bands), draw, self.options))
+            band = drop_unknown(band_crop(draw.choice(bands), scale, draw, self.options.side))
             if (band >= COLLAR).mean() >= self.options.least_hole:
                 return assemble(colour, mean, band, draw)
 
 
-def photo_crop(path: Path, draw: random.Random, options: Options) -> tuple[np.ndarray, np.ndarray]:
-    """(side, side, 3) float32 sRGB in 0..1: a random part of the photo in a random size, flipped or not; and the mean
-    (3,) of the whole photo."""
+def photo_crop(path: Path, scale: float, draw: random.Random, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """(side, side, 3) float32 in 0..1: a random part of the scaled photo, flipped or not; (3,) the photo's mean."""
     with Image.open(path) as file:
         image = file.convert("RGB")
-    scale = max(draw.uniform(*options.photo_scale), options.side / min(image.size))
-    size = tuple(max(options.side, round(length * scale)) for length in image.size)
+    scale = max(scale, side / min(image.size))
+    reach = round(side / scale)  # of the part in the photo's own pixels
+    left, top = (draw.randint(0, max(0, length - reach)) for length in image.size)
     method = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
-    pixels = np.asarray(image.resize(size, method))
-    left, top = (draw.randint(0, length - options.side) for length in size)
-    part = pixels[top : top + options.side, left : left + options.side] / np.float32(255)
-    mean = pixels[::4, ::4].mean((0, 1), dtype=np.float32) / 255  # of every fourth pixel: as good, and quicker
-    return part[:, ::-1] if draw.random() < 0.5 else part, mean
+    part = image.crop((left, top, left + reach, top + reach)).resize((side, side), method)
+    pixels = np.asarray(part, np.float32) / 255
+    mean = np.asarray(image)[::4, ::4].mean((0, 1), dtype=np.float32) / 255  # of every fourth: as good, and quicker
+    return pixels[:, ::-1] if draw.random() < 0.5 else pixels, mean
 
 
-def band_crop(band: np.ndarray, draw: random.Random, options: Options) -> np.ndarray:
-    """(side, side): a window of a band mask (H, W) around a random hole pixel, in a random size, turned at random.
+def drawing(draw: random.Random, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """(side, side, 3) float32 in 0..1: edges, bars, stripes and discs over one another; (3,) its mean."""
+    y, x = np.mgrid[:side, :side].astype(np.float32) - side / 2
+    image = np.full((side, side, 3), [draw.random() for _ in range(3)], np.float32)
+    for _ in range(draw.randint(2, 7)):
+        angle, offset = draw.uniform(0, 2 * np.pi), draw.uniform(-0.5, 0.5) * side
+        across = np.cos(angle) * x + np.sin(angle) * y - np.float32(offset)
+        width = draw.uniform(2, side / 4)
+        outside = draw.choice(
+            (
+                across,
+                across,
+                np.abs(across) - width / 2,
+                np.abs(across % (2 * width) - width) - width / 2,
+                np.hypot(x - draw.uniform(-1, 1) * side / 2, y - offset) - 2 * width,
+            )
+        )  # distance to the shape's border in pixels, negative inside
+        alpha = np.clip(0.5 - outside / draw.uniform(1, 3), 0, 1)[..., None]
+        shade = (across * np.float32(draw.gauss(0, 0.3) / side))[..., None]
+        image += alpha * (np.float32([draw.random() for _ in range(3)]) + shade - image)
+    return np.clip(image, 0, 1), image.mean((0, 1))
+
+
+def band_crop(band: np.ndarray, scale: float, draw: random.Random, side: int) -> np.ndarray:
+    """(side, side): a window of a scaled band mask (H, W) around a random hole pixel, turned at random.
 
     Outside the mask there is nothing. Sizes change by taking nearest samples, as kinds have no means.
     """
     grown = np.flatnonzero(band == GROWN)
     centres = divmod(int(grown[draw.randrange(len(grown))]), band.shape[1])
-    step = 1 / draw.uniform(*options.band_scale)
-    reach = options.side / 4  # the hole pixel lies in the window's middle half
-    offsets = (np.arange(options.side) - options.side / 2) * step
+    reach = side / 4 / scale  # the hole pixel lies in the window's middle half
+    offsets = (np.arange(side) - side / 2) / scale
     window = []
     for centre, length in zip(centres, band.shape, strict=True):
         index = np.floor(centre + draw.uniform(-reach, reach) + offsets).astype(int)

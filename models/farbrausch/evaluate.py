@@ -16,25 +16,22 @@ side only. In screen space the network fills what a view uncovers, as if the pic
 import argparse
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from scipy import ndimage
 
-from app.atlas import compose, deal
+from app.atlas import deal
 from app.clean import TAU
 from app.inpaint import farbrausch, push_pull
 from app.ldi import LDI, lift
-from app.mesh import Mesh, mesh
 from app.network import FILL_MODEL, OnnxNetwork
-from app.render import VIEWS, render
 from models.farbrausch.data import held_out
 from models.farbrausch.measures import Perception, psnr, ssim
 from models.farbrausch.scenes import Scene, photo_scenes, rooms
+from models.farbrausch.stage import SEEN, Stage
 
-EXTREME = {name: offset for name, offset in VIEWS.items() if name != "centre"}
 TELEA_RADIUS = 5
 SCREEN = "Farbrausch, screen space"
 Fill = Callable[[LDI], np.ndarray]
@@ -60,36 +57,6 @@ def telea(ldi: LDI) -> np.ndarray:
     return colour
 
 
-@dataclass
-class Stage:
-    """A scene with its layers and mesh, ready to be seen with any colours in its hole."""
-
-    scene: Scene
-    ldi: LDI
-    texture: np.ndarray
-    surface: Mesh
-
-    @staticmethod
-    def of(scene: Scene) -> "Stage":
-        ldi, texture = scene.layered(), scene.seen()[1]
-        return Stage(scene, ldi, texture, mesh(ldi, compose(ldi, texture)))
-
-    def views(self, colour: np.ndarray, texture: np.ndarray | None = None) -> list[np.ndarray]:
-        """(h, w, 3) uint8 of each extreme view, with the colours (N, 3) in the hole."""
-        texture = self.texture if texture is None else texture
-        image = compose(replace(self.ldi, colour=colour), texture).image
-        camera, surface = self.scene.camera(), self.surface
-        positions = camera.unproject(surface.points, surface.disparity)
-        return [
-            render(positions, surface.uv, surface.triangles, image, camera, offset)[0] for offset in EXTREME.values()
-        ]
-
-    def uncovered(self) -> list[np.ndarray]:
-        """(h, w) uint8 of each extreme view: how much of a pixel's colour comes from the hole, 0..255."""
-        white = np.repeat(np.where(self.ldi.hole, np.float32(255), 0)[:, None], 3, 1)
-        return [view[..., 0] for view in self.views(white, np.zeros_like(self.texture))]
-
-
 def in_screen_space(view: np.ndarray, uncovered: np.ndarray, fill: Fill) -> np.ndarray:
     """The view (h, w, 3) with what it uncovers (h, w) filled as if it were one sheet."""
     sheet = lift(np.zeros(uncovered.shape, np.float32), view)
@@ -101,7 +68,7 @@ def scores_of(views: list[np.ndarray], true: list[np.ndarray], holes: list[np.nd
     """PSNR, SSIM and distance over the hole, then over the frame; means over the views that show any of the hole."""
     rows = []
     for view, truth, uncovered in zip(views, true, holes, strict=True):
-        hole = uncovered > 127
+        hole = uncovered > SEEN
         if hole.any():
             alike, apart = ssim(view, truth), see.distance(view, truth)
             over_hole = psnr(view[hole], truth[hole]), alike[hole].mean(), apart[hole].mean()
@@ -114,10 +81,10 @@ def evaluate(scenes: list[Scene], fills: dict[str, Fill], screen: Fill) -> dict[
     see = Perception()
     scores = {name: [] for name in [*fills, SCREEN]}
     for scene in scenes:
-        stage = Stage.of(scene)
+        stage = Stage.of(scene.layered(), scene.seen()[1], scene.camera())
         hole, truth = stage.ldi.hole, scene.truth(stage.ldi)
         true, uncovered = stage.views(truth), stage.uncovered()
-        if not hole.any() or not any((view > 127).any() for view in uncovered):
+        if not hole.any() or not any((view > SEEN).any() for view in uncovered):
             continue
         for name, fill in fills.items():
             colour = fill(stage.ldi)

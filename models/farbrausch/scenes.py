@@ -17,7 +17,6 @@ from app.camera import Camera
 from app.grow import grow
 from app.ldi import LDI, lift
 
-USUAL_RANGE, USUAL_LATTICE = 0.03, 768  # of the app; smaller scenes get the same parallax in pixels
 SOFTNESS = 0.7  # sigma of silhouettes, pixels
 ROOM = (288, 384)  # (height, width)
 SUPERSAMPLING = 2
@@ -55,9 +54,9 @@ class Scene:
         return np.stack([layer.colour for layer in self.layers])[closest, ldi.y, ldi.x]
 
     def camera(self) -> Camera:
+        """With the app's usual range."""
         height, width = self.layers[0].disparity.shape
-        share = USUAL_RANGE * USUAL_LATTICE / max(height, width)
-        return Camera(width, height, Camera.focal_from_35mm(width, height, None), share)
+        return Camera(width, height, Camera.focal_from_35mm(width, height, None))
 
     def layered(self) -> LDI:
         """As the app makes it, from the true depth of what is seen. Colours of the hole are not filled."""

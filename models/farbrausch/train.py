@@ -11,12 +11,13 @@ taken, in dB, of the network and of its anchor.
 import argparse
 import copy
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from models.farbrausch.data import Options as DataOptions
 from models.farbrausch.data import Samples
 from models.farbrausch.losses import coarse_error, difference_of, gradient_error, mean_error, squared_error
 from models.farbrausch.network import FARBRAUSCH, LARGE, Network, anchor
@@ -35,7 +36,7 @@ class Options:
 
     batch: int = 32
     rate: float = 2.5e-3
-    warm_up: int = 100
+    warm_up: int = 50
     decay: float = 1e-4
     squared: float = 2.0
     coarse: float = 0.5
@@ -43,7 +44,7 @@ class Options:
     ema: float = 0.995
     clip: float = 1.0
     validation: int = 8
-    validate_every: int = 250
+    validate_every: int = 200
     save_every: int = 25
 
 
@@ -109,7 +110,8 @@ def main(given: argparse.Namespace, options: Options) -> None:
 
     samples = Samples(given.photos, given.bands, options.batch, seed=step)
     batches = iter(torch.utils.data.DataLoader(samples, batch_size=None, num_workers=1, prefetch_factor=4))
-    held = iter(Samples(given.photos, given.bands, options.batch, seed=0, held=True))
+    photos_only = replace(DataOptions(), drawings=0)
+    held = iter(Samples(given.photos, given.bands, options.batch, seed=0, held=True, options=photos_only))
     held = [tuple(part.to(device) for part in next(held)) for _ in range(options.validation)]
 
     before, began, mean_loss = state["minutes"], time.monotonic(), None

@@ -172,10 +172,23 @@ def test_a_window_of_a_band_has_hole_and_is_empty_outside():
     band = np.full((40, 50), KNOWN, np.uint8)
     band[20, 25] = GROWN
     for _ in range(20):
-        window = data.band_crop(band, draw, data.Options(band_scale=(1, 1)))
+        window = data.band_crop(band, 1, draw, 64)
         assert window.shape == (64, 64)
         assert (window == GROWN).sum() == 1
         assert (window == NOTHING).sum() >= window.size - band.size
+
+
+def test_drawings_and_parts_of_photos_fill_the_window(folders):
+    draw = data.random.Random(0)
+    photo = next((folders / "photos").iterdir())
+    for colour, mean in (
+        data.drawing(draw, 64),
+        data.photo_crop(photo, 0.3, draw, 64),
+        data.photo_crop(photo, 1.5, draw, 64),
+    ):
+        assert colour.shape == (64, 64, 3)
+        assert mean.shape == (3,)
+        assert 0 <= colour.min() < colour.max() <= 1
 
 
 def test_surfaces_without_any_known_colour_are_left_out():
