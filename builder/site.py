@@ -24,7 +24,7 @@ COMPONENT = "static/tief-photo.js"  # the one file that other sites copy, and th
 VERSION_MARK = "__VERSION__"  # in sw.js: a new version of anything makes a new service worker
 FILES_MARK = "__FILES__"  # there, too: what it keeps
 # And what of each is not for the page.
-OWN_FOLDERS = {"app": (), "models": ("*.py", "*.md"), "static": ("*.js", "photo")}
+OWN_FOLDERS = {"app": (), "models": ("*.py", "*.md", "*.json"), "static": ("*.js", "photo")}
 PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm")
 # PyScript without what its editor and terminal load when they are used. Its chunks carry hashes in their names.
 PYSCRIPT_FILES = ("core*", "deprecations-manager*", "donkey*", "error*", "py-*", "pyodide_graph*", "toml*", "zip*")
