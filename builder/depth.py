@@ -72,4 +72,4 @@ def replace(target: Path, source: Path) -> None:
         convert = [venv_python(), CONVERTER, source, target / "tiefenrausch.onnx"]
         # Float activations, clipped: in a browser twice as fast as quantised ones.
         run([*convert, "--float", "--check", target / "check.npz"], "The published network could not be converted.")
-    shutil.copy(source / "LICENSE", target / "LICENSE")
+    shutil.copyfile(source / "LICENSE", target / "LICENSE")
