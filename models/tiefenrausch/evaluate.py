@@ -154,9 +154,12 @@ def in_the_browser(models: list[Path]) -> list[dict[str, float]]:
     """Median ms of each with one thread and two, and the ratios to the last."""
     from in_browser import medians  # here, because it takes a browser
 
-    times = {threads: medians([path.read_bytes() for path in models], (1, 3, *SIZE), threads) for threads in (1, 2)}
-    rows = [{f"ms, {threads} thread(s)": times[threads][k] for threads in times} for k in range(len(models))]
-    return [row | {f"ratio, {n}": times[n][k] / times[n][-1] for n in times} for k, row in enumerate(rows)]
+    rows: list[dict[str, float]] = [{} for _ in models]
+    for threads, name in ((1, "1 thread"), (2, "2 threads")):
+        times = medians([path.read_bytes() for path in models], (1, 3, *SIZE), threads)
+        for row, time in zip(rows, times, strict=True):
+            row |= {f"ms, {name}": time, f"ratio, {name}": time / times[-1]}
+    return rows
 
 
 def main(given: argparse.Namespace, scratch: Path) -> None:
