@@ -80,7 +80,7 @@ async function present(photo) {
   enter("result");
   speak(photo.id ? `${photo.name} is open.` : "The 3D photo is ready.");
   const seen = await show3d(glb, photo.name).then(() => true, complain); // without WebGL it can still be saved
-  if (!photo.id) await keep(photo, seen ? await thumbnail() : null);
+  if (!photo.id) await keep(photo, seen ? await thumbnail().catch(() => null) : null);
 }
 
 function offerToSave() {

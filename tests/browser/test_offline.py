@@ -9,11 +9,13 @@ from urllib.parse import urljoin
 import pytest
 from PIL import Image
 
+from app import glb
 from builder import offline
 from builder import site as building
 from builder.common import ROOT
 from builder.server import Handler
 from tests.browser.studio import Studio, is_plain_sentence
+from tests.browser.test_library import STOCK
 
 KEPT = """async () => {
   const [name] = await caches.keys();
@@ -49,7 +51,10 @@ def test_the_page_can_be_installed(fresh, site):
     assert "id" not in manifest
     assert urljoin(answer["url"], manifest["start_url"]) == urljoin(answer["url"], manifest["scope"]) == site
     assert "maskable" in {icon.get("purpose") for icon in manifest["icons"]}
-    for picture in manifest["icons"] + manifest["screenshots"]:
+    shortcuts = manifest["shortcuts"]
+    assert all(urljoin(answer["url"], shortcut["url"]).startswith(f"{site}?go=") for shortcut in shortcuts)
+    icons = [icon for shortcut in shortcuts for icon in shortcut["icons"]]
+    for picture in manifest["icons"] + manifest["screenshots"] + icons:
         if picture["sizes"] != "any":
             with Image.open(ROOT / picture["src"]) as image:
                 assert picture["sizes"] == f"{image.width}x{image.height}"
@@ -75,7 +80,8 @@ def mortal_site(dist):
 
 
 def test_everything_works_with_the_server_dead(mortal_site, fresh, dist):
-    """Open, convert, view, save, share by pocket link, open that link: in new tabs after one visit."""
+    """Open, convert, view, save, share by pocket link, open that link, find the photo again: in new tabs after one
+    visit."""
     address, kill = mortal_site
     first = fresh(address)
     assert sign(first, "ready") == "Ready offline"
@@ -88,7 +94,8 @@ def test_everything_works_with_the_server_dead(mortal_site, fresh, dist):
     tab.give_sample("cat")
     tab.wait_result()
     assert tab.look().std() > 20
-    assert len(tab.saved().triangles) > 500
+    made = tab.save()[1]
+    assert len(glb.decode(made).triangles) > 500
     tab.page.locator("#share").click()
     tab.page.locator("#try-link[href]").wait_for()
     with tab.page.expect_download() as download:
@@ -98,13 +105,21 @@ def test_everything_works_with_the_server_dead(mortal_site, fresh, dist):
     link.page.goto(tab.page.locator("#try-link").get_attribute("href"))
     link.page.locator("body[data-state=shown]").wait_for()
     assert link.look().std() > 20
+    tab.page.reload()
+    tab.page.locator(".idle [data-library]").click()
+    tab.page.get_by_role("button", name="cat").first.click()
+    tab.page.locator("body[data-state=result]").wait_for()
+    assert tab.save()[1] == made
+    assert tab.look().std() > 20
 
 
 def test_an_update_is_offered_and_fetches_only_what_changed(copied_site, fresh, monkeypatch):
+    """And the library survives it."""
     folder, server = copied_site
     studio = fresh(server.address)
     sign(studio, "ready")
     page = studio.page
+    page.evaluate(STOCK, ["cup"])
     asked = []
     monkeypatch.setattr(Handler, "log_request", lambda self, *_: asked.append(self.path))
     with (folder / "index.html").open("a") as file:
@@ -124,6 +139,7 @@ def test_an_update_is_offered_and_fetches_only_what_changed(copied_site, fresh, 
     page.locator("#reload").click()
     page.locator("#new").wait_for(state="attached")
     assert kept(studio) == needed(folder)
+    page.locator(".idle [data-library]", has_text="My 3D photos 1").wait_for()
     assert page.locator("#update").is_hidden()
 
 
