@@ -9,9 +9,9 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from .common import HOME_CACHE, ROOT, Failure, run, step, venv_python
+from .common import ROOT, Failure, run, step, venv_python
 from .parts import python_parts
-from .wheels import sha256
+from .wheels import cache_folder, sha256
 
 OWN, PUBLISHED = "own", "published"
 REPOSITORY = "https://raw.githubusercontent.com/facebookresearch/one_shot_3d_photography"
@@ -31,7 +31,7 @@ def release(folder: Path | None = None) -> Path:
     Raises Failure when a file is missing, is another one, or cannot be fetched.
     """
     if folder is None:
-        folder = HOME_CACHE / PUBLISHED / COMMIT
+        folder = cache_folder(f"{PUBLISHED}-{COMMIT[:8]}")
         _fetch(folder)
     for path, expected in FILES.items():
         file = folder / Path(path).name
@@ -48,7 +48,6 @@ def _fetch(folder: Path) -> None:
     missing = {path: file for path, file in wanted.items() if not file.is_file() or sha256(file) != FILES[path]}
     if not missing:
         return
-    folder.mkdir(parents=True, exist_ok=True)
     with step("Fetching the published depth network"), tempfile.TemporaryDirectory(dir=folder) as scratch:
         for path, file in missing.items():
             partial = Path(scratch) / file.name

@@ -34,7 +34,7 @@ def pyodide_version() -> str:
 def fetch() -> dict[str, Path]:
     """Path of each wheel of PACKAGES, whole and checked. Raises Failure when no source is within reach."""
     entries = {name: pyodide_lock()["packages"][name] for name in PACKAGES}
-    folder = _cache_folder()
+    folder = cache_folder("wheels")
     missing = {name: entry for name, entry in entries.items() if not _sound(folder / entry["file_name"], entry)}
     if missing:
         with step(f"Fetching {', '.join(missing)} for Pyodide"):
@@ -48,9 +48,9 @@ def fetch() -> dict[str, Path]:
     return {name: folder / entry["file_name"] for name, entry in entries.items()}
 
 
-def _cache_folder() -> Path:
+def cache_folder(name: str) -> Path:
     """The cache shared between clones, or this clone's own where the home folder cannot be written."""
-    for folder in (HOME_CACHE / "wheels", WORK / "wheels"):
+    for folder in (HOME_CACHE / name, WORK / name):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()

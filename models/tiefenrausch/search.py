@@ -167,8 +167,13 @@ def read_results(path: Path) -> list[dict]:
 
 
 def collect(path: Path, loss_after, table: dict[str, float], options: Search) -> None:
-    """Train members until `options.members` are known; loss_after: function of Options to a loss."""
+    """Train members until `options.members` are known; loss_after: function of Options to a loss.
+
+    Ends with a sentence when the members that are known were trained for another number of steps.
+    """
     while len(known := read_results(path)) < options.members:
+        if any(entry["steps"] != options.steps for entry in known):
+            raise SystemExit(f"{path} has members of another number of steps; their losses cannot be compared.")
         genome = propose(known, table, options, random.Random(len(known)))
         loss = loss_after(member_of(genome))
         with path.open("a") as file:

@@ -159,6 +159,12 @@ def test_collecting_goes_on_where_it_was(tmp_path):
     assert len({tuple(entry["genome"]) for entry in known}) == QUICK.members
 
 
+def test_trainings_of_other_lengths_are_not_mixed(tmp_path):
+    collect(tmp_path / "results.jsonl", lambda _: 1.0, TABLE_MADE_UP, replace(QUICK, members=1))
+    with pytest.raises(SystemExit, match="another number of steps"):
+        collect(tmp_path / "results.jsonl", lambda _: 1.0, TABLE_MADE_UP, replace(QUICK, steps=QUICK.steps + 1))
+
+
 def test_what_is_trained_next_is_uncertain_or_near_the_front(tmp_path):
     known = [{"genome": (g := draw(random.Random(seed))), "loss": made_up_loss(g)} for seed in range(9)]
     unsure = propose(known, TABLE_MADE_UP, QUICK, random.Random(9))

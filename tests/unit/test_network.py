@@ -91,3 +91,4 @@ def test_stored_loads_from_an_open_file():
     stored = network.Stored.load(io.BytesIO(network.DEPTH_CHECK.read_bytes()))
     assert stored.image.dtype == np.uint8
     assert stored.log_disparity.shape == stored.image.shape[:2]
+    assert stored.name == "Tiefblick's own"
