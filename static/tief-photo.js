@@ -25,8 +25,9 @@
 
 import { Controls } from "./photo/controls.js";
 import { FetchError, fetchGlb } from "./photo/fetch.js";
+import { ViewerError } from "./photo/load.js";
 import { furnish } from "./photo/parts.js";
-import { Viewer, ViewerError } from "./photo/viewer.js";
+import { Viewer } from "./photo/viewer.js";
 
 export { Viewer, ViewerError };
 

@@ -26,7 +26,10 @@ export async function enter(renderer, scene, photo) {
     scene.position.set(0, 0, 0);
   };
   session.addEventListener("end", leave, { once: true });
-  await renderer.xr.setSession(session);
+  await renderer.xr.setSession(session).catch(async (error) => {
+    await session.end();
+    throw error;
+  });
   scene.scale.setScalar(scale);
   renderer.setAnimationLoop((_, frame) => {
     const pose = frame?.getViewerPose(renderer.xr.getReferenceSpace());

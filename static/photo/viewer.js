@@ -6,26 +6,13 @@
 // The element gets a canvas as large as it can be with the photo's aspect ratio, and takes pointer, touch and keys: it
 // should be focusable. Frames are drawn only when something moved, and none while the element cannot be seen.
 
-import { Color, PerspectiveCamera, Raycaster, Scene, Vector2, WebGLRenderer } from "three";
-import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
-import { eyes } from "./eyes.js";
 import { Focus } from "./focus.js";
-import { frustum, intoDisc } from "./frustum.js";
+import { intoDisc } from "./frustum.js";
 import { enter } from "./headset.js";
+import { ViewerError, load } from "./load.js";
 import { Motion } from "./motion.js";
-import { Anaglyph, sideBySide } from "./stereo.js";
-import { dispose, prepare } from "./surface.js";
-
-const SHARPEST = 2; // device pixels per CSS pixel: more cannot be seen in a moving photo, and costs four times as much
-const NEEDED = ["width", "height", "focal", "near", "far", "focus", "radius", "zoom"];
-
-/** A file that is no 3D photo of ours, or a browser without WebGL; `code` is "not-a-3d-photo" or "no-webgl". */
-export class ViewerError extends Error {
-  constructor(code, message) {
-    super(message);
-    this.code = code;
-  }
-}
+import { Painter } from "./painter.js";
+import { dispose } from "./surface.js";
 
 export class Viewer {
   /** Frames drawn so far: a still picture draws none. */
@@ -39,13 +26,9 @@ export class Viewer {
 
   #host;
   #canvas;
-  #renderer;
-  #scene = new Scene();
-  #camera = new PerspectiveCamera();
+  #painter;
   #loading = null; // what `show` does just now
   #request = 0;
-  #stereo = "";
-  #anaglyph = null; // made when it is wanted
   #session = null; // the headset's
   #visible = true;
   #lost = false;
@@ -56,8 +39,7 @@ export class Viewer {
     this.#host = host;
     this.#canvas = document.createElement("canvas");
     this.#canvas.ariaHidden = "true";
-    this.#renderer = this.#makeRenderer();
-    this.#scene.background = new Color(0x000000);
+    this.#painter = this.#makePainter();
     this.motion = new Motion(host, () => this.#wake());
     this.#observers = [
       new ResizeObserver(() => this.#resize()),
@@ -73,36 +55,22 @@ export class Viewer {
   /** Show the GLB in an ArrayBuffer or Uint8Array. Throws ViewerError. */
   async show(data) {
     const mine = (this.#loading = {});
-    const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
-    const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
-    let model;
-    try {
-      model = await new GLTFLoader().parseAsync(buffer, "");
-    } catch (error) {
-      throw new ViewerError("not-a-3d-photo", `This file is not a 3D photo (${error.message}).`);
-    }
-    if (mine !== this.#loading) return dispose(model.scene); // another one, or nobody, is wanted by now
-    const photo = model.asset.extras?.tiefblick;
-    if (!photo || NEEDED.some((name) => !(photo[name] > 0))) {
-      dispose(model.scene);
-      throw new ViewerError("not-a-3d-photo", "This GLB file is not a 3D photo made by Tiefblick.");
-    }
+    const { scene, photo } = await load(data);
+    if (mine !== this.#loading) return dispose(scene); // another one, or nobody, is wanted by now
     this.clear();
     this.photo = photo;
-    this.focus.reset(photo);
-    prepare(model.scene, this.focus.uniforms);
-    this.#scene.add(model.scene);
+    this.#painter.take(scene, photo);
     this.#host.append(this.#canvas);
     this.#resize();
   }
 
   /** "side-by-side", "anaglyph", or "": for one eye. */
   get stereo() {
-    return this.#stereo;
+    return this.#painter.stereo;
   }
 
   set stereo(value) {
-    this.#stereo = value;
+    this.#painter.stereo = value;
     this.#resize();
   }
 
@@ -120,18 +88,12 @@ export class Viewer {
 
   /** Depth in scene units of what is seen at (x, y), shares of the canvas from its top left; null beside the photo. */
   depthAt(x, y) {
-    const twice = this.#stereo === "side-by-side";
-    const offset = twice ? eyes(this.motion.offset)[x < 0.5 ? 0 : 1] : this.motion.offset;
-    const across = twice ? (2 * x) % 1 : x;
-    const ray = new Raycaster();
-    ray.setFromCamera(new Vector2(2 * across - 1, 1 - 2 * y), this.#aim(offset));
-    const [hit] = ray.intersectObject(this.#scene);
-    return hit ? -hit.point.z : null;
+    return this.#painter.depthAt(x, y, this.motion.offset);
   }
 
   /** Show it in a headset; call it from a tap. Resolves when the session has begun; `left` is called when it ends. */
   async enterHeadset(left) {
-    this.#session = await enter(this.#renderer, this.#scene, this.photo);
+    this.#session = await enter(this.#painter.renderer, this.#painter.scene, this.photo);
     const back = () => {
       this.#session = null;
       this.#resize();
@@ -145,28 +107,23 @@ export class Viewer {
     cancelAnimationFrame(this.#request);
     this.#request = 0;
     this.photo = null;
-    for (const child of [...this.#scene.children]) {
-      this.#scene.remove(child);
-      dispose(child);
-    }
+    this.#painter.clear();
     this.#canvas.remove();
   }
 
   dispose() {
     this.#loading = null;
-    this.#session?.end();
+    this.#session?.end().catch(() => {}); // it may be over already
     this.clear();
-    this.#anaglyph?.dispose();
     this.motion.dispose();
     this.#listeners.abort();
     for (const observer of this.#observers) observer.disconnect();
-    this.#renderer.dispose();
-    this.#renderer.forceContextLoss();
+    this.#painter.dispose();
   }
 
   /** What the GPU holds: numbers of geometries and textures. */
   get memory() {
-    const { geometries, textures } = this.#renderer.info.memory;
+    const { geometries, textures } = this.#painter.renderer.info.memory;
     return { geometries, textures };
   }
 
@@ -183,18 +140,13 @@ export class Viewer {
   paint(canvas, offset = this.offset) {
     const possible = this.photo && !this.#lost && !this.#session;
     if (!possible) throw new ViewerError("no-picture", "The viewer has no picture to paint just now.");
-    this.#renderer.setPixelRatio(1);
-    this.#renderer.setSize(canvas.width, canvas.height);
-    this.focus.uniforms.shine.value = 0;
-    this.#renderer.render(this.#scene, this.#aim(offset));
-    canvas.getContext("2d").drawImage(this.#canvas, 0, 0); // in the same task: later the browser has emptied it
+    this.#painter.paint(canvas, offset);
     if (this.#host.isConnected) this.#resize(); // otherwise nobody sees what the canvas shows
   }
 
-  #makeRenderer() {
+  #makePainter() {
     try {
-      // The photo is its own light: unlit materials, sRGB in and out, no tone mapping (three.js's defaults for these).
-      return new WebGLRenderer({ canvas: this.#canvas, antialias: true, powerPreference: "low-power" });
+      return new Painter(this.#canvas, this.focus);
     } catch {
       throw new ViewerError("no-webgl", "This browser cannot show 3D: WebGL is missing or switched off.");
     }
@@ -202,13 +154,7 @@ export class Viewer {
 
   #resize() {
     if (!this.photo || this.#session) return; // a headset has sizes of its own
-    const { clientWidth, clientHeight } = this.#host;
-    const views = this.#stereo === "side-by-side" ? 2 : 1;
-    const scale = Math.min(clientWidth / this.photo.width / views, clientHeight / this.photo.height);
-    const width = Math.max(1, Math.round(this.photo.width * scale)) * views;
-    const height = Math.max(1, Math.round(this.photo.height * scale));
-    this.#renderer.setPixelRatio(Math.min(globalThis.devicePixelRatio || 1, SHARPEST));
-    this.#renderer.setSize(width, height);
+    this.#painter.fit(this.#host.clientWidth, this.#host.clientHeight);
     this.#draw(); // at once: a canvas that changed its size is empty
     this.#wake();
   }
@@ -246,21 +192,8 @@ export class Viewer {
 
   #draw() {
     if (!this.photo || this.#lost || this.#session) return;
-    const [renderer, scene, aim] = [this.#renderer, this.#scene, (offset) => this.#aim(offset)];
-    if (this.#stereo === "side-by-side") sideBySide(renderer, scene, aim, this.motion.offset);
-    else if (this.#stereo === "anaglyph") (this.#anaglyph ??= new Anaglyph()).render(renderer, scene, aim, this.motion.offset);
-    else renderer.render(scene, aim(this.motion.offset));
+    this.#painter.draw(this.motion.offset);
     this.frames += 1;
     this.onmove?.(this.offset);
-  }
-
-  /** The camera at an offset. */
-  #aim(offset) {
-    const view = frustum(this.photo, offset, this.focus.depth);
-    this.#camera.position.fromArray(view.position);
-    this.#camera.projectionMatrix.makePerspective(view.left, view.right, view.top, view.bottom, view.near, view.far);
-    this.#camera.projectionMatrixInverse.copy(this.#camera.projectionMatrix).invert();
-    this.#camera.updateMatrixWorld();
-    return this.#camera;
   }
 }
