@@ -37,7 +37,12 @@ class Obstacle extends Error {
 // --- Life ---
 
 self.addEventListener("install", (event) => event.waitUntil(install()));
-self.addEventListener("activate", (event) => event.waitUntil(prune().then(() => self.clients.claim())));
+self.addEventListener("activate", (event) => {
+  event.waitUntil(prune());
+  // Not awaited: in Firefox the claim ends only when every worker of the page has answered, and ONNX Runtime's threads
+  // sleep. Until then the page would get nothing from us.
+  self.clients.claim();
+});
 self.addEventListener("message", (event) => {
   if (event.data === "version") event.ports[0]?.postMessage(VERSION);
   if (event.data === "check") event.waitUntil(check());
