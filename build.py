@@ -60,6 +60,7 @@ def test(arguments: list[str]) -> int:
     """ruff, then pytest with every ring, whatever ruff says; the status is that of the first that fails."""
     parts.python_parts("run", "share", "test")
     parts.chromium()
+    parts.firefox()
     site.build()
     checks = (("-m", "ruff", "check", "."), ("-m", "ruff", "format", "--check", "."), ("-m", "pytest", *arguments))
     return next(filter(None, [_python(*check) for check in checks]), 0)

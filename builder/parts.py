@@ -70,14 +70,30 @@ def find_chromium() -> str | None:
 
 def chromium() -> str:
     """Path of a Chromium; on Debian and Ubuntu it is installed when it is missing and we may."""
+    if not find_chromium():
+        apt_install("chromium")
     found = find_chromium()
-    if not found and shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
-        with step("Installing Chromium for the tests"):
-            quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "stdin": subprocess.DEVNULL}
-            try_run(["apt-get", "update", "-qq"], **quiet)
-            install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
-            run(install, "apt-get could not install Chromium: are Debian's packages within reach?", **quiet)
-        found = find_chromium()
     if not found:
         raise Failure(f"The browser tests need Chromium or Chrome: install one, or name it in {BROWSER_VARIABLE}.")
     return found
+
+
+def firefox() -> list[str] | None:
+    """Command of a Firefox on a display that nobody sees, or None where there is none and we may not install one."""
+    needed = {"firefox-esr": "firefox-esr", "xvfb": "xvfb-run", "xauth": "xauth"}
+    missing = [package for package, command in needed.items() if not shutil.which(command)]
+    if missing:
+        apt_install(*missing, "libegl1", "libgl1-mesa-dri")
+    found = [shutil.which(command) for command in ("xvfb-run", "firefox-esr")]
+    return found if all(found) else None
+
+
+def apt_install(*packages: str) -> None:
+    """Install packages of Debian or Ubuntu, where we are root there."""
+    if not shutil.which("apt-get") or not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return
+    with step(f"Installing {' and '.join(packages)} for the tests"):
+        quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "stdin": subprocess.DEVNULL}
+        try_run(["apt-get", "update", "-qq"], **quiet)
+        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+        run(install, "apt-get could not install the browsers: are Debian's packages within reach?", **quiet)
