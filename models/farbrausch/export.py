@@ -1,8 +1,8 @@
 """Farbrausch's weights to the ONNX network that runs on a layered depth image.
 
-    python models/farbrausch/export.py WEIGHTS.pt [--out models/farbrausch] [--float]
+    python -m models.farbrausch.export WEIGHTS.pt [--out models/farbrausch/farbrausch.onnx] [--float]
 
-WEIGHTS.pt: the state dict of `network.Farbrausch`. On the LDI a convolution is Gather (the nine cells of each pixel's
+WEIGHTS.pt: the state dict of `network.Network`. On the LDI a convolution is Gather (the nine cells of each pixel's
 kernel, which the links lead to) and MatMul; all else is as in the 2D form of `network.py`, to which it must answer
 alike where nothing is cut. Inputs: see `app.inpaint.network_inputs`.
 
@@ -15,14 +15,16 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, helper, numpy_helper
+
+from models.farbrausch.network import ANCHOR_SWEEPS, FARBRAUSCH, TINY
 
 HERE = Path(__file__).resolve().parent
 LARGEST = 127  # int8, symmetric
 OPSET, IR_VERSION = 17, 8  # old enough for every ONNX Runtime Web of the last years
-LEVELS = 6  # of the anchor's pyramid above the lattice; the convolutions end where the weights do
+LEVELS = FARBRAUSCH.anchor_levels
 KERNEL = 9
-TINY = 1e-12  # a divisor where nothing is known
 
 
 class Graph:
@@ -99,10 +101,12 @@ class Levels:
             weight.append(g.op("Min", total, g.number(1)))
         anchor = colour.pop()
         for k in reversed(range(LEVELS)):
-            above = g.sum(g.gather(anchor, g.gather(self.parent[k], self.cells[k])))
-            above = g.op("Mul", g.op("Mul", above, g.number(1 / KERNEL)), self.reach[k])
-            own = g.op("Mul", weight[k], g.op("Sub", colour[k], above))
-            anchor = g.op("Mul", g.op("Add", above, own), self.exists(k))
+            anchor = g.gather(anchor, self.parent[k])
+            for _ in range(ANCHOR_SWEEPS):
+                mean = g.op("Mul", g.sum(g.gather(anchor, self.cells[k])), g.number(1 / KERNEL))
+                mean = g.op("Mul", mean, self.reach[k])
+                own = g.op("Mul", weight[k], g.op("Sub", colour[k], mean))
+                anchor = g.op("Mul", g.op("Add", mean, own), self.exists(k))
         return anchor
 
     def exists(self, k: int) -> str:
@@ -164,8 +168,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "farbrausch.onnx")
     parser.add_argument("--float", action="store_true", help="do not round the weights")
     given = parser.parse_args()
-    import torch
-
     state = torch.load(given.weights, map_location="cpu")
     model = build({name: tensor.float().numpy() for name, tensor in state.items()}, given.float)
     onnx.save(model, given.out)
