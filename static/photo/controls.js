@@ -13,7 +13,8 @@ export class Controls {
   #host;
   #parts;
   #down = [0, 0]; // where the pointer went down
-  #hush = 0;
+  #hush = 0; // the timer that takes a message away
+  #chosen = false; // whether somebody has chosen the plane that stays still
   #keys = {
     " ": () => this.#toggleSway(),
     Home: () => this.#resetFocus(),
@@ -110,10 +111,13 @@ export class Controls {
   }
 
   #resetFocus() {
+    if (!this.#chosen) return;
+    this.#chosen = false;
     this.#host.viewer.focusOn(this.#host.photo.focus);
   }
 
   #tellFocus() {
+    this.#chosen = true;
     const share = Math.round(100 * this.#host.viewer.focus.share);
     const where = { 0: "The background stays", 100: "What is nearest stays" };
     this.say(`${where[share] ?? `What is ${share} % of the way to the front stays`} still.`);

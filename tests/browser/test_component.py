@@ -163,6 +163,12 @@ def test_one_file_is_all_it_needs(new_context, elsewhere):
     assert page.get_by_role("img", name="Flat").count() == 0  # its place is taken
 
 
+def test_three_js_is_shipped_once(dist):
+    """Our pages, films and shared files take the viewer from the one file that other sites take."""
+    holders = [path.name for path in dist.rglob("*.js") if "KHR_mesh_quantization" in path.read_text(encoding="utf-8")]
+    assert holders == ["tief-photo.js"]
+
+
 def test_it_has_the_photos_shape_unless_the_page_gives_another(photo):
     box = photo.element.bounding_box()
     assert box["width"] / box["height"] == pytest.approx(1.5, abs=0.01)
