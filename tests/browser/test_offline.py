@@ -36,8 +36,11 @@ def kept(studio: Studio) -> set[str]:
     return {re.sub(r"\?.*", "", url.removeprefix(home)) for url in studio.page.evaluate(KEPT)}
 
 
-def needed(folder) -> set[str]:
-    return {name for name, (_, _, kind) in offline.listing(folder).items() if kind != "extra"}
+def assert_kept(studio: Studio, folder) -> None:
+    """All that is needed, and of the rest only what is listed: a slow machine tries another runtime, and keeps it."""
+    listed = offline.listing(folder)
+    needed = {name for name, (_, _, kind) in listed.items() if kind != "extra"}
+    assert needed <= kept(studio) <= set(listed)
 
 
 def test_the_page_can_be_installed(fresh, site):
@@ -85,7 +88,7 @@ def test_everything_works_with_the_server_dead(mortal_site, fresh, dist):
     address, kill = mortal_site
     first = fresh(address)
     assert sign(first, "ready") == "Ready offline"
-    assert kept(first) == needed(dist)
+    assert_kept(first, dist)
     kill()
     assert first.page.evaluate("fetch('static/share.json').catch(() => 'gone')") == "gone"
     tab = Studio(first.page.context.new_page()).open(address)
@@ -107,7 +110,7 @@ def test_everything_works_with_the_server_dead(mortal_site, fresh, dist):
     assert link.look().std() > 20
     tab.page.reload()
     tab.page.locator(".idle [data-library]").click()
-    tab.page.get_by_role("button", name="cat").first.click()
+    tab.page.locator("#kept [data-do=open]").click()
     tab.page.locator("body[data-state=result]").wait_for()
     assert tab.save()[1] == made
     assert tab.look().std() > 20
@@ -138,7 +141,7 @@ def test_an_update_is_offered_and_fetches_only_what_changed(copied_site, fresh, 
     page.reload()
     page.locator("#reload").click()
     page.locator("#new").wait_for(state="attached")
-    assert kept(studio) == needed(folder)
+    assert_kept(studio, folder)
     page.locator(".idle [data-library]", has_text="My 3D photos 1").wait_for()
     assert page.locator("#update").is_hidden()
 
