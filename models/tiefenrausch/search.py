@@ -40,6 +40,7 @@ class Search:
     steps, batch, rate: of one short training; the rate falls to zero, so that losses can be compared.
     pool: random members of which the least certain is taken.
     population, generations, mutation: of the evolution; chance that a child's gene is drawn anew.
+    shown: members of the front in the report, evenly spread.
     """
 
     members: int = 40
@@ -51,6 +52,7 @@ class Search:
     population: int = 120
     generations: int = 60
     mutation: float = 0.08
+    shown: int = 10
 
 
 # --- The space: a member is Options, a genome the list of what CHOICES has been chosen for it ---
@@ -116,16 +118,24 @@ def _objectives(genomes: list, predictor: Predictor, table: dict[str, float]) ->
 
 
 def _fittest(genomes: list, predictor: Predictor, table: dict[str, float], count: int) -> list:
-    """Front after front until there are `count`; too slow ones come last, genomes that occur twice count once."""
+    """Front after front until there are `count`, of the last evenly spread ones; too slow ones come last, genomes that
+    occur twice count once."""
     genomes = [list(genome) for genome in dict.fromkeys(map(tuple, genomes))]
     losses, times = _objectives(genomes, predictor, table)
     losses = losses + np.where(times > SLOWEST, np.ptp(losses) + 1, 0)
     left, chosen = np.arange(len(genomes)), []
     while len(left) and len(chosen) < count:
         front = left[unbeaten(losses[left], times[left])]
-        chosen += front.tolist()
+        chosen += spread(front, count - len(chosen))
         left = np.setdiff1d(left, front)
-    return [genomes[index] for index in chosen[:count]]
+    return [genomes[index] for index in chosen]
+
+
+def spread(values, count: int) -> list:
+    """At most `count` of the values, evenly among them, the first and the last included."""
+    if len(values) <= count:
+        return list(values)
+    return [values[round(index)] for index in np.linspace(0, len(values) - 1, count)]
 
 
 def propose(known: list[dict], table: dict[str, float], options: Search, generator: random.Random) -> list[int]:
@@ -181,19 +191,18 @@ def collect(path: Path, loss_after, table: dict[str, float], options: Search) ->
 
 
 def report(known: list[dict], table: dict[str, float], options: Search) -> str:
-    """The front as a Markdown table."""
+    """The front as a Markdown table, and the shipped network for comparison."""
     predictor = Predictor([entry["genome"] for entry in known], [entry["loss"] for entry in known])
     front = evolve(predictor, table, options, random.Random(0))
+    genomes = [*spread(front, options.shown), genome_of(SHIPPED)]
     lines = ["| ms | expected loss | GMAC | M parameters | member |", "|---|---|---|---|---|"]
-    for genome, loss, deviation in zip(front, *predictor.predict(front), strict=True):
+    for genome, loss, deviation in zip(genomes, *predictor.predict(genomes), strict=True):
         member = member_of(genome)
         parameters, adds = costs(Network(member))
-        genes = ", ".join(f"{name}={getattr(member, name)}" for name in SPACE)
-        figures = (
-            f"{latency(member, table):.0f} | {loss:.3f} ± {deviation:.3f} | {adds / 1e9:.2f} | {parameters / 1e6:.2f}"
-        )
-        lines.append(f"| {figures} | {genes} |")
-    return "\n".join(lines)
+        spent = f"{adds / 1e9:.2f} | {parameters / 1e6:.2f}"
+        genes = ", ".join(f"{name} {getattr(member, name)}" for name in SPACE)
+        lines.append(f"| {latency(member, table):.0f} | {loss:.3f} ± {deviation:.3f} | {spent} | {genes} |")
+    return "\n".join([*lines[:-1], f"{lines[-1]} (shipped)"])
 
 
 if __name__ == "__main__":
