@@ -13,14 +13,14 @@ import itertools
 import json
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from in_browser import opened
-from network import SIZE, InvertedResidual, Network, Options
+from network import SIZE, TIEFENRAUSCH, InvertedResidual, Network, Options
 from torch import nn
 
 TABLE = Path(__file__).resolve().parent / "blocks.json"
@@ -125,12 +125,12 @@ def measure(blocks: list[Block]) -> dict[str, float]:
 
 
 def smallest(stem: int) -> Options:
-    """The cheapest member whose stem has that width."""
+    """The cheapest member whose stem has that width, with the shipped network's head."""
     none = (0,) * (len(WIDTHS) - 1)
     least = (EXPANSIONS[0],) * len(none)
     widths = (stem, *(choices[0] for choices in WIDTHS[1:]))
     expansions = {"expansions": least, "decoder_expansions": least, "middle_expansion": EXPANSIONS[0]}
-    return Options(widths, depths=none, fuse_depths=none, middle=1, subpixel=True, normalise=False, **expansions)
+    return replace(TIEFENRAUSCH, widths=widths, depths=none, fuse_depths=none, middle=1, normalise=False, **expansions)
 
 
 def measure_rest(table: dict[str, float]) -> dict[str, float]:
