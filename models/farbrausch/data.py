@@ -31,13 +31,17 @@ class Options:
         as the lattice on which the masks were made, so that 2 gives holes as wide as in use against what they show.
     drawings: share of samples that show drawn edges, bars and discs and no photo. Of a photo's hole little can be
         foreseen, and what can, how lines go on, is easier to learn where all of it can.
+    repeated, pool: share of samples that come from a pool of so many. From ever new ones the network learned nothing in
+        600 steps but to be silent; what comes again wakes units up (Charton and Kempe 2024).
     least_hole: share of a sample's pixels; a crop with less is drawn again.
     """
 
     side: int = 64
-    band_scale: tuple[float, float] = (0.45, 1.1)
+    band_scale: tuple[float, float] = (0.3, 1.0)
     photo_scale: tuple[float, float] = (1.2, 2.0)
     drawings: float = 0.5
+    repeated: float = 0.25
+    pool: int = 2048
     least_hole: float = 0.1
 
 
@@ -64,6 +68,8 @@ class Samples(torch.utils.data.IterableDataset):
             yield tuple(torch.stack(parts) for parts in zip(*samples, strict=True))
 
     def _sample(self, draw: random.Random, bands: list[np.ndarray]) -> tuple[torch.Tensor, ...]:
+        if draw.random() < self.options.repeated:
+            draw = random.Random(draw.randrange(self.options.pool))
         scale = draw.uniform(*self.options.band_scale)
         if draw.random() < self.options.drawings:
             colour, mean = drawing(draw, self.options.side)
