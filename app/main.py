@@ -25,7 +25,7 @@ import numpy as np  # noqa: E402  the interpreter runs already, and this takes s
 
 from app import backends, network, photo  # noqa: E402
 from app.errors import Cancelled, UserError  # noqa: E402
-from app.pipeline import Pipeline  # noqa: E402
+from app.pipeline import Options, Pipeline  # noqa: E402
 
 PROGRESS_STEP = 0.02  # of a stage: finer is not seen, and each message costs
 
@@ -82,8 +82,8 @@ class Worker:
         self.pipeline: Pipeline | None = None
         self.progress = Progress()
 
-    async def prepare(self, forced: str, ios: bool) -> dict:
-        """Load the depth network on the best backend; what the details show of it."""
+    async def prepare(self, forced: str, ios: bool, fill: str) -> dict:
+        """Load the depth network on the best backend and the fill network; what the details show of the first."""
         tell("starting", step="network")
 
         async def open_on(backend: str) -> WebNetwork:
@@ -92,9 +92,12 @@ class Worker:
                 raise backends.Unsound(obstacle)
             return await _open(network.DEPTH_MODEL, backend)
 
-        trial, notes = await backends.choose(open_on, network.Stored.load(), forced)
-        self.pipeline = Pipeline(trial.network)
-        return {"backend": trial.backend, "name": trial.network.name, "deviation": trial.deviation, "notes": notes}
+        stored = network.Stored.load()
+        trial, notes = await backends.choose(open_on, stored, forced)
+        fill_network = await _open_fill(trial.backend, ios) if fill == "farbrausch" else None
+        self.pipeline = Pipeline(trial.network, Options(fill=fill), fill_network)
+        name = f"{stored.name}, on {trial.network.name}"
+        return {"backend": trial.backend, "name": name, "deviation": trial.deviation, "notes": notes}
 
     async def convert(self, decode) -> dict:
         """Run the pipeline on the Photo that `decode` returns; what the page needs of the 3D photo."""
@@ -119,6 +122,15 @@ async def _open(model: Path, backend: str) -> WebNetwork:
         return WebNetwork(await ort.open(path, backend))
     except JsException as error:
         raise _unsound("it could not start on this device", error) from error
+
+
+async def _open_fill(depth_backend: str, ios: bool) -> WebNetwork:
+    """The fill's network, always on WASM: gathering rows is no work for an accelerator."""
+    threads = depth_backend != "wasm" and not await ort.obstacle("wasm-threads", ios, False)
+    try:
+        return await _open(network.FILL_MODEL, "wasm-threads" if threads else "wasm")
+    except backends.Unsound as error:
+        raise UserError("no-network", "The fill network does not run in this browser.") from error
 
 
 def _unsound(reason: str, error: JsException) -> backends.Unsound:
@@ -153,9 +165,10 @@ def _error(code: str, sentence: str) -> dict:
 _worker = Worker()
 
 
-async def prepare(forced, ios):
-    """Load the network. forced: a backend of app/backends.py or "auto"; ios: the page runs on an iPhone or iPad."""
-    return await _answer(_worker.prepare(forced, ios))
+async def prepare(forced, ios, fill):
+    """Load the networks. forced: a backend of app/backends.py or "auto"; ios: the page runs on an iPhone or iPad; fill:
+    one of app/inpaint.py."""
+    return await _answer(_worker.prepare(forced, ios, fill))
 
 
 async def convert(data):

@@ -10,6 +10,7 @@ UNLISTED = ("sw.js", "static/share.json")
 # Kept by devices that use them, as the runtimes beside the WASM one; `*` also matches slashes.
 EXTRA = ("vendor/ort/*webgpu*", "vendor/ort/*webgl*", "vendor/ort/*asyncify*")
 EXTRA += ("static/screenshots/*", "static/icons/*-512.png", "*/LICENSE", "*.md", "app/cli.py", "app/render.py")
+EXTRA += ("models/farbrausch/*",)
 WORK = ("static/movie.js",)
 SHELL = ("*.html", "manifest.webmanifest", "static/*")
 

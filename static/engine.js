@@ -28,13 +28,15 @@ export class Engine extends EventTarget {
   #script = null;
   #worker = null;
   #backend = "auto";
+  #fill = "push-pull"; // of app/inpaint.py
   #conversion = null; // the promise of the one that runs
   #broken = null; // rejects what is waiting for a worker that will not answer any more
 
-  /** Start, or start anew with another backend. */
-  start(backend = this.#backend) {
+  /** Start, or start anew with another backend or fill. */
+  start(backend = this.#backend, fill = this.#fill) {
     this.stop();
     this.#backend = backend;
+    this.#fill = fill;
     this.ready = this.#start();
     this.ready.catch((error) => error.code !== "cancelled" && this.#tell("failed", error));
     return this.ready;
@@ -112,7 +114,7 @@ export class Engine extends EventTarget {
       console.error(error);
     }
     if (!loaded) throw new Failure(NOT_LOADED);
-    const network = await this.#ask("prepare", this.#backend, isIos());
+    const network = await this.#ask("prepare", this.#backend, isIos(), this.#fill);
     const details = { ...network, startMs: performance.now() - begin };
     this.#tell("ready", details);
     return details;

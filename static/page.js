@@ -240,7 +240,7 @@ engine.addEventListener("failed", ({ detail }) => {
   if (!job) complain(detail); // a photo that waits says it itself
 });
 
-const start = () => engine.start($("backend").value);
+const start = () => engine.start($("backend").value, $("fill").value);
 
 // --- Ways in ---
 
@@ -269,9 +269,11 @@ $("cancel").addEventListener("click", () => {
   speak("Cancelled.");
 });
 
-const wish = new URLSearchParams(location.search).get("backend");
-if ([...$("backend").options].some((option) => option.value === wish)) $("backend").value = wish;
-$("backend").addEventListener("change", start);
+for (const id of ["backend", "fill"]) {
+  const wish = new URLSearchParams(location.search).get(id);
+  if ([...$(id).options].some((option) => option.value === wish)) $(id).value = wish;
+  $(id).addEventListener("change", start);
+}
 
 /** Which of the manifest's shortcuts opened the page, or null. */
 function shortcut() {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from app.pipeline import Options
 from builder.common import DIST
 from builder.parts import chromium
 from builder.server import Server
@@ -31,10 +32,10 @@ if (!globalThis.memories) {
   WebAssembly.instantiateStreaming = (...a) => instantiateStreaming(...a).then(seen);
 }
 """
-START = """async (backend) => {
+START = """async ([backend, fill]) => {
   const { Engine } = await import("./static/engine.js");
   globalThis.engine = new Engine();
-  return await engine.start(backend);
+  return await engine.start(backend, fill);
 }"""
 CONVERT = """async (photo) => {
   const bytes = Uint8Array.from(atob(photo), (letter) => letter.charCodeAt(0));
@@ -45,10 +46,10 @@ MEMORY = "[...memories].reduce((sum, memory) => sum + memory.buffer.byteLength, 
 
 class Browser:
     """`with Browser(backend) as browser:` a fresh Chromium with a warm HTTP cache of nothing. backend: "wasm" or
-    "wasm-threads"; name: what the engine says it took; start_ms: until it was ready for a photo."""
+    "wasm-threads"; fill: of app/inpaint.py; name: what the engine says it took; start_ms: until it was ready."""
 
-    def __init__(self, backend: str):
-        self.backend = backend
+    def __init__(self, backend: str, fill: str = Options().fill):
+        self.backend, self.fill = backend, fill
 
     def __enter__(self) -> "Browser":
         self.folder = Path(tempfile.mkdtemp())
@@ -63,10 +64,10 @@ class Browser:
         self.page = self.chromium.new_page()
         self.page.set_default_timeout(TIME_LIMIT)
         self.page.goto(self.server.address + PAGE)
-        ready = self.page.evaluate(START, self.backend)
+        ready = self.page.evaluate(START, [self.backend, self.fill])
         if ready["backend"] != self.backend:
             raise SystemExit(f"The browser took {ready['backend']} in place of {self.backend}: {ready['notes']}")
-        self.name = ready["name"].removeprefix("ONNX Runtime Web, ")
+        self.name = ready["name"].rpartition("ONNX Runtime Web, ")[2]
         self.start_ms = ready["startMs"]
         return self
 

@@ -1,7 +1,9 @@
 """Where the page may stand: isolated or not, with what is missing or damaged, on small and large screens."""
 
+import numpy as np
 import pytest
 
+from app import glb
 from tests.browser.studio import is_plain_sentence
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
@@ -43,6 +45,23 @@ def test_a_backend_by_address_and_by_setting(fresh, site):
     assert "WASM" in facts["Depth network"]
     studio.give_sample("cat")
     studio.wait_result()
+
+
+def test_the_fill_by_address(fresh, site):
+    """The fill network makes another picture of the same photo, and its file is fetched only by who wants it."""
+    made = []
+    for fill in ("push-pull", "farbrausch"):
+        studio = fresh(f"{site}?backend=wasm&fill={fill}", ready=False)
+        asked = []
+        studio.page.context.on("request", lambda request, asked=asked: asked.append(request.url))
+        studio.wait_ready()
+        assert studio.page.locator("#fill").input_value() == fill
+        studio.give_sample("cat")
+        made.append(studio.wait_result().save()[1])
+        assert any(url.endswith("farbrausch.onnx") for url in asked) == (fill == "farbrausch")
+    first, second = (glb.decode(data) for data in made)
+    assert np.array_equal(first.positions, second.positions)
+    assert not np.array_equal(first.atlas, second.atlas)
 
 
 def test_with_less_motion_nothing_moves_until_asked(fresh, site):

@@ -119,6 +119,16 @@ def test_range_reaches_the_file(coffee):
     assert glb.decode(coffee.with_suffix(".glb").read_bytes()).extras["range"] == 0.02
 
 
+def test_fill_by_name(coffee, tmp_path):
+    """Both fills make the same surface, in other colours."""
+    made = []
+    for fill in ("push-pull", "farbrausch"):
+        assert run(coffee, "--fill", fill, "-o", tmp_path / fill).returncode == 0
+        made.append(glb.decode((tmp_path / fill / "coffee.glb").read_bytes()))
+    assert np.array_equal(made[0].positions, made[1].positions)
+    assert not np.array_equal(made[0].atlas, made[1].atlas)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -126,7 +136,6 @@ def test_range_reaches_the_file(coffee):
         ["--range", "0"],
         ["--range", "nan"],
         ["--range", "wide"],
-        ["--fill", "farbrausch"],
         ["--fill", "none"],
         ["--depth-far-is-large"],
         ["other/coffee.jpg", "--views", "views"],
