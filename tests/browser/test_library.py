@@ -159,34 +159,36 @@ REFUSE = """() => {
 ALLOW = "() => { IDBFactory.prototype.open = globalThis.database; }"
 
 
-def test_what_cannot_be_kept_is_said_and_stays_on_the_screen(fresh, site):
-    studio = fresh(site)
+def test_what_cannot_be_kept_is_said_and_stays_on_the_screen(studio, site):
     page = studio.page
-    quota = {"origin": "/".join(site.split("/")[:3]), "quotaSize": 1000}
+    origin = {"origin": "/".join(site.split("/")[:3])}
     session = page.context.new_cdp_session(page)
-    for refuse, allow, words in (
-        (lambda: session.send("Storage.overrideQuotaForOrigin", quota), lambda: None, "no room for more"),
-        (lambda: page.evaluate(REFUSE), lambda: page.evaluate(ALLOW), "private window"),
-    ):
-        refuse()
-        studio.give_sample("cat")
-        studio.wait_result()
-        page.locator("#unkept:not(:empty)").wait_for()
-        sentence = page.locator("#unkept").inner_text()
-        assert words in sentence
-        assert is_plain_sentence(sentence)
-        assert len(studio.save()[1]) > 10_000
-        assert page.locator("[data-library]:visible").count() == 0
-        allow()
-    session.send("Storage.overrideQuotaForOrigin", {"origin": quota["origin"]})
+    session.send("Storage.overrideQuotaForOrigin", origin | {"quotaSize": 1000})
+    assert_not_kept(studio, "no room for more")
+    session.send("Storage.overrideQuotaForOrigin", origin)
+    page.evaluate(REFUSE)
+    assert_not_kept(studio, "private window")
+    assert page.locator("[data-library]:visible").count() == 0
+    page.evaluate(ALLOW)
     studio.give_sample("cat")
     studio.wait_result()
-    page.locator(".result [data-library]").wait_for()
-    assert page.locator("#unkept").inner_text() == ""
     page.locator(".result [data-library]").click()
-    seen = page.locator("#kept img").evaluate("async (image) => { await image.decode(); return image.naturalWidth; }")
+    assert page.locator("#unkept").text_content() == ""
+    newest = page.locator("#kept li").first
+    assert newest.locator("b").inner_text() == "cat"
+    seen = newest.locator("img").evaluate("async (image) => { await image.decode(); return image.naturalWidth; }")
     assert seen == 451
-    assert names(page) == ["cat"]
+    page.keyboard.press("Escape")
+
+
+def assert_not_kept(studio, words: str) -> None:
+    studio.give_sample("cat")
+    studio.wait_result()
+    studio.page.locator("#unkept:not(:empty)").wait_for()
+    sentence = studio.page.locator("#unkept").inner_text()
+    assert words in sentence
+    assert is_plain_sentence(sentence)
+    assert len(studio.save()[1]) > 10_000
 
 
 def test_by_keyboard_from_the_start_to_a_shared_link(fresh, site):
