@@ -34,8 +34,8 @@ class Options:
     """
 
     true_depth: float = 0.2
-    figured: float = 0.35
-    composite: float = 0.2
+    figured: float = 0.4
+    composite: float = 0.35
     figures: float = 0.7
     step: tuple[float, float] = (0.05, 0.7)
     crop: tuple[float, float] = (0.7, 1.0)

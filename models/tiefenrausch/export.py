@@ -1,6 +1,6 @@
-"""Make tiefenrausch.onnx and check.npz from a checkpoint of train.py.
+"""Make tiefenrausch.onnx and check.npz from a checkpoint of train.py, or from the mean of several.
 
-    python models/tiefenrausch/export.py RUN/last.pt [--out FOLDER] [--float FILE] [--qdq FILE --photos FOLDER]
+    python models/tiefenrausch/export.py RUN/last.pt... [--out FOLDER] [--float FILE] [--qdq FILE --photos FOLDER]
 
 Batch normalisation is folded into the convolutions, whose weights become int8 with one scale an output channel; biases
 and activations stay float32, clipped by ReLU6. `Cast` and `Mul` turn the weights back, which ONNX Runtime folds away
@@ -75,9 +75,15 @@ def run(model: onnx.ModelProto, image: np.ndarray) -> np.ndarray:
     return session.run(None, {"image": image})[0][0, 0]
 
 
-def main(checkpoint: Path, out: Path, unrounded: Path | None, int8: Path | None, photos: Path | None) -> None:
+def mean_weights(checkpoints: list[Path]) -> dict[str, torch.Tensor]:
+    """Of runs that began alike and differ in their samples: as good as any, often better (Wortsman et al. 2022)."""
+    states = [torch.load(checkpoint, map_location="cpu")["average"] for checkpoint in checkpoints]
+    return {name: sum(state[name] for state in states) / len(states) for name in states[0]}
+
+
+def main(checkpoints: list[Path], out: Path, unrounded: Path | None, int8: Path | None, photos: Path | None) -> None:
     network = Network(TIEFENRAUSCH)
-    network.load_state_dict(torch.load(checkpoint, map_location="cpu")["average"])
+    network.load_state_dict(mean_weights(checkpoints))
     pixels = np.load(CHECK_IMAGE)["image"]
     image = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / 255
     full = to_onnx(network)
@@ -103,7 +109,7 @@ def main(checkpoint: Path, out: Path, unrounded: Path | None, int8: Path | None,
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoints", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--float", type=Path, help="where to save the network with float weights, too")
     parser.add_argument("--qdq", type=Path, help="where to save the network with int8 activations, too")
@@ -111,4 +117,4 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if given.qdq and not given.photos:
         parser.error("--qdq needs --photos")
-    main(given.checkpoint, given.out, given.float, given.qdq, given.photos)
+    main(given.checkpoints, given.out, given.float, given.qdq, given.photos)

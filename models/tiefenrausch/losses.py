@@ -7,12 +7,15 @@ a range is hard to guess, little of it is the safest guess.
 """
 
 import torch
+import torch.nn.functional as F
 
 SCALES = 4  # of the gradients: neighbours 1, 2, 4 and 8 pixels apart
 NEAR_QUANTILE = 0.9  # of a picture's disparity, what counts as near
 LEAST_DEVIATION = 0.04  # of disparity, the near end being 1: below it a scene is flat
 TINY = 1e-3  # deviation that is not divided by
 LARGEST = 6.0  # mean deviations that count; a pixel further off is no worse
+STEP = 0.5  # mean deviations by which the target changes within WINDOW pixels, where it counts as an edge
+WINDOW, STRIDE = 9, 4  # pixels; an edge that is a few pixels off is still one
 MOST_SAMPLES = 4096  # pixels of a picture that a median or quantile is taken of: exact enough, and sorting is slow
 
 
@@ -40,9 +43,36 @@ def affine_invariant(predicted, target, weight) -> tuple[torch.Tensor, torch.Ten
     """
     known = weight > 0
     (ours, our_range), (theirs, their_range) = (normalised(values, known) for values in (predicted, target))
-    relief = (their_range / LEAST_DEVIATION).clamp(max=1)
+    relief = _relief(their_range)
     difference = torch.where(known, (ours - theirs).clamp(-LARGEST, LARGEST) * relief, 0)
     return difference, torch.where(known.any(), (our_range / their_range).log(), 0) * relief
+
+
+def contrast(predicted, target, weight) -> tuple[torch.Tensor, torch.Tensor]:
+    """(mean |difference| of the local ranges of the normalised disparities; edges (B, 1, H, W), 1 near a step, else 0).
+
+    Where an edge may be here or two pixels further, the median of each pixel's change is none: `gradients` alone makes
+    edges flat. Whether there is one in a window is more often sure.
+    """
+    known = weight > 0
+    (ours, _), (theirs, their_range) = (normalised(values, known) for values in (predicted, target))
+    ours, theirs = (_local_range(values, known) for values in (ours, theirs))
+    counted = F.avg_pool2d(weight, WINDOW, STRIDE, WINDOW // 2) * (theirs >= 0)
+    difference = (ours - theirs).clamp(-LARGEST, LARGEST).abs() * _relief(their_range)
+    edges = F.interpolate((theirs > STEP).to(weight.dtype), weight.shape[2:], mode="nearest")
+    return (difference * counted).sum() / counted.sum().clamp(min=1), edges
+
+
+def _local_range(values: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Highest less lowest of the known (B, 1, H, W) values in each window; negative where none is known."""
+    nothing = torch.finfo(values.dtype).min / 4
+    pool = lambda part: F.max_pool2d(torch.where(known, part, nothing), WINDOW, STRIDE, WINDOW // 2)  # noqa: E731
+    return pool(values) + pool(-values)
+
+
+def _relief(deviation: torch.Tensor) -> torch.Tensor:
+    """How much a scene of this deviation counts: less below `LEAST_DEVIATION`."""
+    return (deviation / LEAST_DEVIATION).clamp(max=1)
 
 
 def _quantile(log_disparity: torch.Tensor, known: torch.Tensor) -> torch.Tensor:

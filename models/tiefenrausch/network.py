@@ -6,11 +6,13 @@ After Tiefenrausch (Kopf et al. 2020) and MobileNetV2 (Sandler et al. 2018): 1x1
 project; ReLU6, so that activations stay in a known range for reduced precision. A stride-2 stem, because a third of the
 published network's multiply-adds are spent at full resolution. Upsampling is nearest by two. The output is predicted at
 half resolution: bilinear by two, plus (`subpixel`) one correction for each of the four pixels of a cell, which costs 16
-million multiply-adds at 384x288 and puts edges between the half-resolution samples.
+million multiply-adds at 384x288 and puts edges between the half-resolution samples. Last, `steepened` turns ramps into
+steps; because the loss sees what comes out, the layers before need only say where the middle of a ramp is.
 
 The published network itself is at the end, layer by layer, for comparison: `Published`.
 
-Nothing here but convolutions, additions, clips, Resize and DepthToSpace: what every backend of ONNX Runtime Web runs.
+Nothing here but convolutions, pooling, sums, clips, Resize and DepthToSpace: what every backend of ONNX Runtime Web
+runs.
 """
 
 from dataclasses import dataclass, replace
@@ -22,6 +24,9 @@ from torch import nn
 
 IMAGE_MEAN, IMAGE_GAIN = 0.45, 4.0  # of photos in 0..1, roughly to zero mean and unit deviation
 SIZE = (384, 288)  # at which costs are given
+REACH, BLUR = 9, 13  # pixels, windows of `steepened`; smeared edges are about ten pixels wide
+GAIN = 8.0  # of `steepened`, of what is above NOISE: a ramp of ten pixels keeps less than half of its width
+NOISE = 0.005  # log-disparity; without it a quarter more texture becomes relief, and edges are only a little sharper
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Options:
     decoder_expansions: of the skip, decoder and fusing blocks of each level but the deepest.
     fuse_depths: blocks after each skip has been added.
     subpixel: correct each pixel of the 2x2 cells of the output.
+    steep: turn ramps of the output into steps.
     normalise: batch normalisation after each convolution, which training from scratch needs. It takes a third of a
         step's time on a CPU; what starts from a trained network has it folded into the weights and does without.
     """
@@ -47,11 +53,12 @@ class Options:
     decoder_expansions: tuple[int, ...] = (2, 2, 3, 3)
     fuse_depths: tuple[int, ...] = (1, 1, 1, 1)
     subpixel: bool = False
+    steep: bool = False
     normalise: bool = True
 
 
 PILOT = Options(depths=(2, 3, 3, 3))
-TIEFENRAUSCH = replace(PILOT, middle=3, fuse_depths=(2, 2, 2, 2), subpixel=True, normalise=False)
+TIEFENRAUSCH = replace(PILOT, middle=3, fuse_depths=(2, 2, 2, 2), subpixel=True, steep=True, normalise=False)
 
 
 def convolution(inputs, outputs, kernel, stride=1, groups=1, act=True, normalise=True) -> nn.Sequential:
@@ -120,8 +127,31 @@ class Network(nn.Module):
         for k in reversed(range(len(features))):
             x = F.interpolate(self.dec[k](x), scale_factor=2, mode="nearest") + self.skip[k](features[k])
             x = self.fuse[k](x)
-        coarse = F.interpolate(self.out(x), scale_factor=2, mode="bilinear", align_corners=False)
-        return coarse if self.cell is None else coarse + F.pixel_shuffle(self.cell(x), 2)
+        answer = F.interpolate(self.out(x), scale_factor=2, mode="bilinear", align_corners=False)
+        if self.cell is not None:
+            answer = answer + F.pixel_shuffle(self.cell(x), 2)
+        return steepened(answer) if self.options.steep else answer
+
+
+def steepened(values: torch.Tensor) -> torch.Tensor:
+    """(B, 1, H, W) to the same with what deviates from its surroundings' mean deviating more, within their range.
+
+    One pass of something like a shock filter: planes, slanted ones too, stay as they are, and nothing overshoots.
+    """
+    high, low = highest(values), -highest(-values)
+    mean = values
+    for window in ((BLUR, 1), (1, BLUR)):
+        padding = (window[0] // 2, window[1] // 2)
+        mean = F.avg_pool2d(mean, window, 1, padding, count_include_pad=False)
+    more, less = F.relu(values - mean - NOISE), F.relu(mean - values - NOISE)
+    wanted = values + GAIN * (more - less)
+    return low + F.relu(wanted - low) - F.relu(wanted - high)  # a clip: WebGL has no Min and Max of two maps
+
+
+def highest(values: torch.Tensor) -> torch.Tensor:
+    """Largest of the REACH x REACH pixels around each, in two passes: the backends' pooling looks at every pixel."""
+    half = REACH // 2
+    return F.max_pool2d(F.max_pool2d(values, (REACH, 1), 1, (half, 0)), (1, REACH), 1, (0, half))
 
 
 def start_as_identity(network: Network) -> None:

@@ -6,8 +6,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from data import Options, Scene, composite, crop, shape_mask  # noqa: E402
-from losses import affine_invariant, gradients, mean_error  # noqa: E402
-from network import PILOT, TIEFENRAUSCH, Network, costs, start_as_identity  # noqa: E402
+from losses import affine_invariant, contrast, gradients, mean_error  # noqa: E402
+from network import NOISE, PILOT, TIEFENRAUSCH, Network, costs, start_as_identity, steepened  # noqa: E402
 
 
 def maps(*shape):
@@ -39,6 +39,43 @@ def test_blocks_start_as_identities():
     features = torch.rand(1, 96, 4, 4)
     with torch.no_grad():
         assert torch.equal(network.mid(features), features)
+
+
+def test_steepening_narrows_ramps_and_leaves_planes():
+    columns = torch.arange(64.0)
+    plane = (columns * 0.01).expand(1, 1, 48, 64)
+    inner = steepened(plane)[..., 16:48]  # at the border a mean is one-sided
+    assert torch.allclose(inner, plane[..., 16:48], atol=1e-5)
+    ramp = ((columns - 27) / 10).clamp(0, 1).expand(1, 1, 48, 64)
+    steep = steepened(ramp)
+    between = lambda values: ((values > 0.05) & (values < 0.95)).sum()  # noqa: E731
+    assert between(steep) < between(ramp) * 0.6
+    assert 0 <= steep.min() <= steep.max() <= 1
+    assert steep[0, 0, 0, 32] == pytest.approx(0.5, abs=1e-5)  # the middle stays where it was
+    faint = torch.rand(1, 1, 48, 64) * NOISE
+    assert torch.allclose(steepened(faint), faint, atol=1e-6)
+
+
+def test_contrast_forgives_an_edge_in_the_wrong_place_and_not_a_missing_one():
+    weight, columns = torch.ones(1, 1, 32, 64), torch.arange(64.0)
+    step = lambda at: (columns >= at).float().expand(1, 1, 32, 64)  # noqa: E731
+    exact, edges = contrast(step(32), step(32), weight)
+    shifted, smeared = (
+        contrast(values, step(32), weight)[0] for values in (step(34), columns.expand(1, 1, 32, 64) / 64)
+    )
+    assert exact == 0
+    assert shifted < smeared / 2
+    assert edges[..., 31:33].all()
+    assert not edges[..., :20].any()
+    assert not edges[..., 44:].any()
+
+
+def test_contrast_looks_at_known_pixels_only():
+    weight, columns = torch.ones(1, 1, 32, 64), torch.arange(64.0).expand(1, 1, 32, 64) / 64
+    weight[..., 40:] = 0
+    wild = torch.where(weight > 0, columns, 50)
+    assert contrast(wild, columns, weight)[0] < 1e-5
+    assert contrast(columns, columns, torch.zeros_like(weight))[0] == 0
 
 
 def test_affine_invariant_sees_neither_scale_nor_shift_of_disparity():
