@@ -26,7 +26,7 @@ IMAGE_MEAN, IMAGE_GAIN = 0.45, 4.0  # of photos in 0..1, roughly to zero mean an
 SIZE = (384, 288)  # at which costs are given
 REACH, BLUR = 9, 13  # pixels, windows of `steepened`; smeared edges are about ten pixels wide
 GAIN = 8.0  # of `steepened`, of what is above NOISE: a ramp of ten pixels keeps less than half of its width
-NOISE = 0.005  # log-disparity; without it a quarter more texture becomes relief, and edges are only a little sharper
+NOISE = 0.005  # log-disparity; without it relief grows by a third where labels have none, and at edges by an eighth
 
 
 @dataclass(frozen=True)
