@@ -14,9 +14,9 @@ from app import network
 from app.errors import UserError
 
 AUTO = "auto"
-LABELS = {"wasm-threads": "WASM with threads", "wasm": "WASM", "webgpu": "WebGPU", "webgl": "WebGL"}
+LABELS = {"wasm-threads": "WASM with threads", "wasm": "WASM", "webgpu": "WebGPU"}
 WASM = ("wasm-threads", "wasm")  # in order of preference, as the next
-ACCELERATORS = ("webgpu", "webgl")
+ACCELERATORS = ("webgpu",)  # ONNX Runtime's WebGL is deprecated and takes no dynamic shapes
 FAST_ENOUGH = 0.4  # seconds for the stored image: below it nothing is worth a download
 
 

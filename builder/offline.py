@@ -8,7 +8,7 @@ HASH = 16  # hexadecimal digits of the sha256: tells versions of one file apart
 # sw.js holds the list, and a share service of the site's owner answers share.json in its own words.
 UNLISTED = ("sw.js", "static/share.json")
 # Kept by devices that use them, as the runtimes beside the WASM one; `*` also matches slashes.
-EXTRA = ("vendor/ort/*webgpu*", "vendor/ort/*webgl*", "vendor/ort/*asyncify*")
+EXTRA = ("vendor/ort/*webgpu*", "vendor/ort/*asyncify*")
 EXTRA += ("static/screenshots/*", "static/icons/*-512.png", "*/LICENSE", "*.md", "app/cli.py", "app/render.py")
 EXTRA += ("models/farbrausch/*",)
 WORK = ("static/movie.js",)

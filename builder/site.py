@@ -35,7 +35,6 @@ ORT_FILES = (
     "ort.webgpu.min.mjs",
     "ort-wasm-simd-threaded.asyncify.mjs",
     "ort-wasm-simd-threaded.asyncify.wasm",
-    "ort.webgl.min.mjs",
 )
 EXTERNAL = ("../vendor/*",)  # imported at run time from where dist/ has it
 

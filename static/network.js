@@ -3,7 +3,6 @@
 // What is sound differs by device, so that nothing here is trusted before Python has compared its first answer with a
 // stored one (app/network.py). Known trouble with 1.30, the reason for the rules below:
 //   iOS: only the plain WASM bundle works there (WebKit refuses the WebGPU one), and threads run out of memory.
-//   WebGL: no dynamic shapes and few operators; worth a try only where nothing else is fast.
 //   WebGPU: a bundle of 27 MB, twice the WASM one; loaded only when it is asked for.
 
 const HOME = new URL("../vendor/ort/", import.meta.url).href; // absolute: ONNX Runtime's own workers have another base
@@ -18,7 +17,6 @@ const BACKENDS = {
   },
   wasm: { ...WASM, label: "WASM", threads: () => 1 },
   webgpu: { bundle: "ort.webgpu.min.mjs", provider: "webgpu", label: "WebGPU", threads: () => 1 },
-  webgl: { bundle: "ort.webgl.min.mjs", provider: "webgl", label: "WebGL", threads: () => 1 },
 };
 
 /**
@@ -32,14 +30,9 @@ export async function obstacle(name, ios, forced) {
     if (!globalThis.crossOriginIsolated) return "the page is not cross-origin isolated";
     return BACKENDS[name].threads() > 1 ? "" : "this device has one processor core";
   }
-  if (name === "webgpu") {
-    const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);
-    if (!adapter) return "this browser offers no WebGPU adapter";
-    return adapter.info?.isFallbackAdapter && !forced ? "its adapter is a software one" : "";
-  }
-  const context = globalThis.OffscreenCanvas && new OffscreenCanvas(1, 1).getContext("webgl2");
-  context?.getExtension("WEBGL_lose_context")?.loseContext();
-  return context ? "" : "this browser offers no WebGL2 in workers";
+  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);
+  if (!adapter) return "this browser offers no WebGPU adapter";
+  return adapter.info?.isFallbackAdapter && !forced ? "its adapter is a software one" : "";
 }
 
 /** A session of the model at `path` (relative to the page) on one backend. Throws what ONNX Runtime throws. */
