@@ -83,11 +83,14 @@ class Samples(torch.utils.data.IterableDataset):
     """Endless batches (image, target, weight), each of one shape.
 
     targets: folder of refined labels, looked at again now and then: they may still be in the making.
-    rgbd: folders of pairs with true depth.
+    rgbd: folders of pairs with true depth. Raises FileNotFoundError where one holds none.
     """
 
     def __init__(self, targets: Path, rgbd: list[Path], batch: int, options: Options, seed: int):
         self.folder, self.batch, self.options, self.seed = targets, batch, options, seed
+        for folder in rgbd:
+            if not any(folder.glob("*.png")):  # a mistyped path would quietly train without true depth
+                raise FileNotFoundError(f"{folder} holds no pairs.")
         self.pairs = [path for folder in rgbd for path in sorted(folder.glob("*.png"))]
         self.scenes: dict[str, Scene] = {}
 

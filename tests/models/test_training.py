@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from data import Options, Scene, composite, crop, shape_mask  # noqa: E402
+from data import Options, Samples, Scene, composite, crop, shape_mask  # noqa: E402
 from losses import affine_invariant, contrast, gradients, mean_error  # noqa: E402
 from network import NOISE, PILOT, TIEFENRAUSCH, Network, costs, start_as_identity, steepened  # noqa: E402
 
@@ -161,3 +161,8 @@ def test_default_options_are_chances():
     options = Options()
     assert sum(chance for _, chance in options.shapes) == pytest.approx(1)
     assert options.true_depth <= 1 / 3
+
+
+def test_a_folder_without_true_depth_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no pairs"):
+        Samples(tmp_path, [tmp_path / "nothing"], 8, Options(), seed=0)
