@@ -18,7 +18,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from models.farbrausch.network import ANCHOR_SWEEPS, FARBRAUSCH, TINY
+from models.farbrausch.network import ANCHOR_SWEEPS, FARBRAUSCH, LARGEST_SCALE, TINY
 
 HERE = Path(__file__).resolve().parent
 LARGEST = 127  # int8, symmetric
@@ -87,6 +87,7 @@ class Levels:
         self.hole = add("hole", whole, "holes")
         self.cells = [add(f"cells_{k}", whole, f"n{k}", KERNEL) for k in range(LEVELS)]
         self.reach = [add(f"reach_{k}", real, f"n{k}", 1) for k in range(LEVELS)]
+        self.scale = [graph.op("Min", reach, graph.number(LARGEST_SCALE)) for reach in self.reach]
         self.parent = [add(f"parent_{k}", whole, f"n{k}") for k in range(LEVELS)]
         self.children = [add(f"children_{k}", whole, f"n{k + 1}", 4) for k in range(LEVELS)]
 
@@ -126,7 +127,7 @@ def build(weights: dict[str, np.ndarray], whole: bool = False) -> onnx.ModelProt
     levels = Levels(g)
     deepest = max(int(name.split(".")[1]) for name in weights if name.startswith("enc."))
 
-    def convolution(name: str, parts: list[tuple[str, str]], reach: str) -> str:
+    def convolution(name: str, parts: list[tuple[str, str]], scale: str) -> str:
         """A partial convolution over several arrays (N, C), each with its own indices (M, 9), to (M, O)."""
         kernel = weights[f"{name}.weight"].transpose(2, 3, 1, 0)  # (3, 3, I, O)
         split = np.cumsum([width_of[x] for x, _ in parts])[:-1]
@@ -136,7 +137,7 @@ def build(weights: dict[str, np.ndarray], whole: bool = False) -> onnx.ModelProt
             flat = g.op("Reshape", g.gather(x, cells), g.shape(-1, rows))
             matrix = g.weight(f"{name}.{i}", piece.reshape(rows, -1))
             total = g.op("Add", g.op("MatMul", flat, matrix), total)
-        answer = g.op("Relu", g.op("Mul", total, reach))
+        answer = g.op("Relu", g.op("Mul", total, scale))
         width_of[answer] = kernel.shape[3]
         return answer
 
@@ -150,13 +151,13 @@ def build(weights: dict[str, np.ndarray], whole: bool = False) -> onnx.ModelProt
             width_of[pooled] = width_of[x]
             x = pooled
         for i in range(sum(name.startswith(f"enc.{k}.") and name.endswith("weight") for name in weights)):
-            x = convolution(f"enc.{k}.{i}", [(x, levels.cells[k])], levels.reach[k])
+            x = convolution(f"enc.{k}.{i}", [(x, levels.cells[k])], levels.scale[k])
         skips.append(x)
     for k in reversed(range(deepest)):
-        cells, reach = levels.cells[k], levels.reach[k]
+        cells, scale = levels.cells[k], levels.scale[k]
         if k == 0:  # only the hole is wanted
-            cells, reach = g.gather(cells, levels.hole), g.gather(reach, levels.hole)
-        x = convolution(f"dec.{k}", [(x, g.gather(levels.parent[k], cells)), (skips[k], cells)], reach)
+            cells, scale = g.gather(cells, levels.hole), g.gather(scale, levels.hole)
+        x = convolution(f"dec.{k}", [(x, g.gather(levels.parent[k], cells)), (skips[k], cells)], scale)
     out = g.weight("out.0", weights["out.weight"][:, :, 0, 0].T)
     residual = g.op("Add", g.op("MatMul", x, out), g.store("out.bias", weights["out.bias"]))
     return g.model(g.op("Add", residual, g.gather(anchor, levels.hole)))
