@@ -1,5 +1,7 @@
 """The viewer follows what moves it, and near things move against far things as app/camera.py says."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,7 @@ def test_near_moves_against_far(scene, offset):
     assert_moved(camera, before, after, points, offset)
 
 
+START = 5  # seconds in which the camera must begin to move
 HEAR = """([beta, gamma]) => {
   window.heard = new Promise((done) => {
     addEventListener("deviceorientation", (event) => {
@@ -98,6 +101,11 @@ def test_tilting_the_device(scene):
     try:
         hold(40, 0)
         hold(40, 9)
+        end = time.monotonic() + START
+        while (
+            studio.viewer("offset")[0] == 0 and time.monotonic() < end
+        ):  # a busy machine is slow to draw the first frame
+            studio.page.wait_for_timeout(20)
         right, up = studio.settle()
         after = studio.look()
     finally:
