@@ -53,7 +53,7 @@ export class Motion {
     on(element, "keydown", this.#key);
     on(this.#calm, "change", () => {
       this.swaying = !this.calm;
-      if (this.calm) this.#tilting = false;
+      this.#tilting = !this.calm;
     });
     on(globalThis, "deviceorientation", this.#orientation);
     if (globalThis.screen?.orientation) on(screen.orientation, "change", () => this.#tilt.reset());
