@@ -5,7 +5,20 @@ import shutil
 import subprocess
 import sys
 
-from .common import NODE_MODULES, ROOT, WORK, Failure, digest, once, run, running_python, say, step, try_run, venv_python
+from .common import (
+    NODE_MODULES,
+    ROOT,
+    WORK,
+    Failure,
+    digest,
+    once,
+    run,
+    running_python,
+    say,
+    step,
+    try_run,
+    venv_python,
+)
 
 OLDEST_NODE = 20
 BROWSER_VARIABLE = "TIEFBLICK_CHROMIUM"
