@@ -20,6 +20,7 @@ from .parts import npm_parts
 PAGES = ("index.html", "view.html", "embed.html", "manifest.webmanifest", "pyscript.toml")
 SOURCES = (*PAGES, "app", "models", "static", "builder", "package-lock.json")
 SERVICE_WORKER = "static/sw.js"
+LINK_PAGE = "static/view.js"  # whole, too, though it shares with others: each further file costs a visit a round trip
 COMPONENT = "static/tief-photo.js"  # the one file that other sites copy, and that files which are shared hold
 VERSION_MARK = "__VERSION__"  # in sw.js: a new version of anything makes a new service worker
 FILES_MARK = "__FILES__"  # there, too: what it keeps
@@ -102,10 +103,11 @@ def _copy_wheels(target: Path, parts: dict[str, Path]) -> None:
 
 
 def _bundle_scripts(target: Path) -> None:
-    """Every script of static/ keeps its name; what they share goes into chunks; the component is whole in its file."""
+    """Every script of static/ keeps its name; what they share goes into chunks; two are whole in their files."""
     scripts = {path.relative_to(ROOT).as_posix() for path in (ROOT / "static").glob("*.js")}
-    others = sorted(scripts - {SERVICE_WORKER, COMPONENT})
+    others = sorted(scripts - {SERVICE_WORKER, COMPONENT, LINK_PAGE})
     _esbuild(others, target, "--splitting", f"--external:./{Path(COMPONENT).name}")
+    _esbuild([LINK_PAGE], target)
     _esbuild([COMPONENT], target, "--loader:.css=text")
 
 

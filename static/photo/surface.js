@@ -17,10 +17,12 @@ const LIT = `#include <opaque_fragment>
   gl_FragColor.rgb = mix(gl_FragColor.rgb, vec3(1.0, 0.48, 0.07), 0.55 * lit);`;
 const LIGHT = "uniform float still;\nuniform float band;\nuniform float shine;\n";
 
-/** Make a 3D photo's scene ready; `uniforms` are those of its Focus. */
+/** Make a 3D photo's scene ready; `uniforms` are those of its Focus. Its textures. */
 export function prepare(scene, uniforms) {
+  const textures = [];
   scene.traverse(({ material }) => {
     if (!material?.map) return;
+    textures.push(material.map);
     Object.assign(material.map, { minFilter: LinearMipmapLinearFilter, generateMipmaps: true, needsUpdate: true });
     material.onBeforeCompile = (shader) => {
       Object.assign(shader.uniforms, uniforms);
@@ -28,6 +30,7 @@ export function prepare(scene, uniforms) {
       shader.fragmentShader = LIGHT + source.replace("#include <opaque_fragment>", LIT);
     };
   });
+  return textures;
 }
 
 /** Free geometry, materials and textures: three.js cannot know when nobody needs them any more. */

@@ -6,6 +6,7 @@
 // The element gets a canvas as large as it can be with the photo's aspect ratio, and takes pointer, touch and keys: it
 // should be focusable. Frames are drawn only when something moved, and none while the element cannot be seen.
 
+import { breath } from "./breath.js";
 import { Focus } from "./focus.js";
 import { intoDisc } from "./frustum.js";
 import { enter } from "./headset.js";
@@ -55,13 +56,20 @@ export class Viewer {
   /** Show the GLB in an ArrayBuffer or Uint8Array. Throws ViewerError. */
   async show(data) {
     const mine = (this.#loading = {});
+    await breath();
     const { scene, photo } = await load(data);
+    await this.#painter.warm(scene);
     if (mine !== this.#loading) return dispose(scene); // another one, or nobody, is wanted by now
-    this.clear();
+    this.#painter.clear();
     this.photo = photo;
     this.#painter.take(scene, photo);
-    this.#host.append(this.#canvas);
-    this.#resize();
+    this.#fit();
+    await breath();
+    this.#draw();
+    await this.#painter.drawn();
+    if (mine !== this.#loading) return;
+    if (!this.#canvas.isConnected) this.#host.append(this.#canvas);
+    this.#wake();
   }
 
   /** "side-by-side", "anaglyph", or "": for one eye. */
@@ -71,7 +79,7 @@ export class Viewer {
 
   set stereo(value) {
     this.#painter.stereo = value;
-    this.#resize();
+    this.#redraw();
   }
 
   /** Let the plane at `depth` (scene units) stay still, within the photo's range. */
@@ -96,7 +104,7 @@ export class Viewer {
     this.#session = await enter(this.#painter.renderer, this.#painter.scene, this.photo);
     const back = () => {
       this.#session = null;
-      this.#resize();
+      this.#redraw();
       left();
     };
     this.#session.addEventListener("end", back, { once: true });
@@ -141,7 +149,7 @@ export class Viewer {
     const possible = this.photo && !this.#lost && !this.#session;
     if (!possible) throw new ViewerError("no-picture", "The viewer has no picture to paint just now.");
     this.#painter.paint(canvas, offset);
-    if (this.#host.isConnected) this.#resize(); // otherwise nobody sees what the canvas shows
+    if (this.#host.isConnected) this.#redraw(); // otherwise nobody sees what the canvas shows
   }
 
   #makePainter() {
@@ -153,10 +161,19 @@ export class Viewer {
   }
 
   #resize() {
-    if (!this.photo || this.#session) return; // a headset has sizes of its own
-    this.#painter.fit(this.#host.clientWidth, this.#host.clientHeight);
-    this.#draw(); // at once: a canvas that changed its size is empty
+    if (this.#fit()) this.#draw(); // at once: a canvas that changed its size is empty
+  }
+
+  #redraw() {
+    this.#fit();
+    this.#draw();
     this.#wake();
+  }
+
+  /** Give the canvas the host's size; whether that changed it. A headset has sizes of its own. */
+  #fit() {
+    if (!this.photo || this.#session) return false;
+    return this.#painter.fit(this.#host.clientWidth, this.#host.clientHeight);
   }
 
   #see(visible) {

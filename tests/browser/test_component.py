@@ -167,6 +167,24 @@ def test_three_js_is_shipped_once(dist):
     assert holders == ["tief-photo.js"]
 
 
+COUNT_BUFFERS = """
+  const width = Object.getOwnPropertyDescriptor(HTMLCanvasElement.prototype, "width");
+  globalThis.widths = [];
+  const set = function (value) { widths.push(value); width.set.call(this, value); };
+  Object.defineProperty(HTMLCanvasElement.prototype, "width", { ...width, set });
+"""
+
+
+def test_the_first_view_is_drawn_once(new_context, elsewhere):
+    """A drawing buffer that is made twice, a frame that nobody sees: both are felt on a slow phone."""
+    page = new_context(viewport=SMALL, reduced_motion="reduce").new_page()
+    page.add_init_script(COUNT_BUFFERS)
+    photo = Photo(page).open(elsewhere())
+    assert photo.do("viewer.frames") == 1
+    width = photo.canvas.evaluate("(canvas) => canvas.width")
+    assert [value for value in page.evaluate("widths") if value > 1] == [width]
+
+
 def test_it_has_the_photos_shape_unless_the_page_gives_another(photo):
     box = photo.element.bounding_box()
     assert box["width"] / box["height"] == pytest.approx(1.5, abs=0.01)
