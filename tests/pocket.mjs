@@ -2,11 +2,14 @@
 //
 // {pack: scene} -> {bytes}    {open: bytes, backdrop} -> {scene, glb} or {error: code}    {text} -> {bytes} or {error}
 // {make: glb, budget, image, size} -> {bytes, ...} or {error: sentence}; the picture is `image`, whatever the budget
+// {look: glb, pixels, size, offset} -> {width, height, data}; pixels are the atlas's, RGBA
 
 import { createInterface } from "node:readline";
 import { expand, fromText, pack, toText, unpack } from "../static/pocket/format.js";
-import { writeGlb } from "../static/pocket/glb.js";
-import { makePocket } from "../static/pocket/make.js";
+import { readGlb, writeGlb } from "../static/pocket/glb.js";
+import { toLattice } from "../static/pocket/lattice.js";
+import { look } from "../static/pocket/look.js";
+import { makePocket, quantise } from "../static/pocket/make.js";
 
 const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
 const text = (data) => Buffer.from(data).toString("base64");
@@ -22,7 +25,14 @@ async function answer(call) {
   }
   if (call.text !== undefined) return { bytes: text(fromText(call.text)) };
   const [width, height] = call.size;
-  const picture = { open: async () => ({ width, height, fit: async (most) => bytes(call.image).subarray(0, most) }) };
+  if (call.look) {
+    const scene = toLattice(readGlb(bytes(call.look)), { width, height });
+    const image = { width, height, data: bytes(call.pixels) };
+    const seen = look(scene, quantise(scene, scene.corners), image, call.offset);
+    return { ...seen, data: text(seen.data) };
+  }
+  const fit = async (most) => ({ bytes: bytes(call.image).subarray(0, most) });
+  const picture = { open: async () => ({ width, height, fit }) };
   const made = await makePocket(bytes(call.make), call.budget, picture);
   return { ...made, bytes: text(made.bytes) };
 }

@@ -18,6 +18,7 @@ export const browserPicture = {
 class Atlas {
   #bitmap;
   #type = null;
+  #image = null;
 
   constructor(bitmap) {
     this.#bitmap = bitmap;
@@ -25,12 +26,22 @@ class Atlas {
     this.height = bitmap.height;
   }
 
-  /** The closest picture of at most `budget` bytes (Uint8Array), or null. */
+  /** Its pixels, at the size at which pictures are compared. */
+  image() {
+    const scale = Math.min(1, REFERENCE_SIDE / Math.max(this.width, this.height));
+    return (this.#image ??= pixels(this.#bitmap, Math.round(this.width * scale), Math.round(this.height * scale)));
+  }
+
+  /** The upper part alone. */
+  top(height) {
+    return new Atlas(draw(this.#bitmap, this.width, this.height, height));
+  }
+
+  /** The closest picture of at most `budget` bytes: {bytes: Uint8Array, image: its pixels}, or null. */
   async fit(budget) {
     this.#type ??= await bestType();
     const { width, height } = this;
-    const scale = Math.min(1, REFERENCE_SIDE / Math.max(width, height));
-    const reference = pixels(this.#bitmap, Math.round(width * scale), Math.round(height * scale));
+    const reference = this.image();
     let side = Math.min(1, Math.sqrt((budget * FIRST_PIXELS_PER_BYTE) / (width * height)));
     let best = null;
     for (; side * Math.min(width, height) >= SMALLEST_SIDE; side *= SHRINK) {
@@ -38,7 +49,7 @@ class Atlas {
       if (best && (!found || found.error > best.error)) break; // smaller only gets worse from here
       best = found ?? best;
     }
-    return best && new Uint8Array(await best.blob.arrayBuffer());
+    return best && { bytes: new Uint8Array(await best.blob.arrayBuffer()), image: best.image };
   }
 
   /** The best quality that fits at a width, and how far from the reference it is; null if none fits. */
@@ -54,9 +65,9 @@ class Atlas {
     }
     if (!blob) return null;
     const decoded = await createImageBitmap(blob);
-    const error = difference(pixels(decoded, reference.width, reference.height), reference);
+    const image = pixels(decoded, reference.width, reference.height);
     decoded.close();
-    return { blob, error };
+    return { blob, image, error: difference(image, reference) };
   }
 }
 
@@ -68,8 +79,9 @@ async function bestType() {
   return blob.type === "image/webp" ? blob.type : "image/jpeg";
 }
 
-function draw(bitmap, width, height) {
-  const canvas = new OffscreenCanvas(width, height);
+/** A picture at a size, or the upper `rows` of that. */
+function draw(bitmap, width, height, rows = height) {
+  const canvas = new OffscreenCanvas(width, rows);
   const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, width, height);

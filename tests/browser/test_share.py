@@ -72,7 +72,7 @@ def test_pocket_link_round_trip(sharing, new_context):
         if wanted is None:
             wanted = expected(camera, shown.shape)
         errors.append(np.abs(shown - wanted).mean())
-    assert errors[0] < 30
+    assert errors[0] < 20
     assert errors[-1] < 5
     assert sorted(errors, reverse=True) == errors
 

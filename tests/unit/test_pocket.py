@@ -208,6 +208,21 @@ def test_a_glb_becomes_a_pocket_photo(node, original, budget):
         assert np.abs(wanted.astype(int) - shown).mean() < 4
 
 
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_views_that_judge_short_links_are_those_of_the_renderer(node, original, view):
+    data, before, _ = original
+    height, width = before.atlas.shape[:2]
+    pixels = np.dstack([before.atlas, np.full((height, width), 255, np.uint8)])
+    call = {"look": base64.b64encode(data).decode(), "pixels": base64.b64encode(pixels.tobytes()).decode()}
+    seen = node(**call, size=[width, height], offset=VIEWS[view])
+    shown = np.frombuffer(base64.b64decode(seen["data"]), np.uint8).reshape(seen["height"], seen["width"], 3)
+    camera = glb.camera_of(before.extras)
+    wanted, covered, _ = render(*before[:4], camera, VIEWS[view], (seen["width"], seen["height"]))
+    apart = np.abs(wanted.astype(int) - shown).mean(2)[covered]
+    assert np.median(apart) < 4
+    assert (apart > 40).mean() < 0.04  # along edges, which may be a pixel off
+
+
 def test_what_we_did_not_make_is_refused(node):
     noise = base64.b64encode(b"glTF" + bytes(100)).decode()
     answer = node(make=noise, budget=10_000, image=jpeg(), size=[WIDTH, HEIGHT])
