@@ -27,6 +27,7 @@ from app import backends, network, photo  # noqa: E402
 from app.errors import Cancelled, UserError  # noqa: E402
 from app.pipeline import Options, Pipeline  # noqa: E402
 
+NOT_LOADED = "The network could not be loaded, or not the whole of it. Check the connection and try again."
 PROGRESS_STEP = 0.02  # of a stage: finer is not seen, and each message costs
 
 
@@ -116,11 +117,13 @@ class Worker:
 
 
 async def _open(model: Path, backend: str) -> WebNetwork:
-    """A network of this site on a backend. Raises backends.Unsound."""
+    """A network of this site on a backend. Raises backends.Unsound, and UserError("start") if it cannot be loaded."""
     path = model.relative_to(network.MODELS.parent).as_posix()
     try:
         return WebNetwork(await ort.open(path, backend))
     except JsException as error:
+        if not await ort.isWhole(path, backend):
+            raise UserError("start", NOT_LOADED) from error
         raise _unsound("it could not start on this device", error) from error
 
 

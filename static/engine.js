@@ -1,11 +1,12 @@
 // The page's side of the Python worker: starts it through PyScript, hands photos over, tells of progress, cancels.
 
 const PATIENCE = 1500; // ms in which a cancelled conversion must stop by itself; then its worker is ended
-const INTERPRETER = "vendor/pyodide/pyodide.asm.wasm";
+// What PyScript waits for in vain, for ever, when it cannot be had.
+const FIRST_PARTS = ["pyscript.toml", "app/main.py", "static/interpreter.js"];
 const GONE = { code: "interpreter", sentence: "The Python worker stopped: this device may have run out of memory." };
 const NOT_LOADED = {
   code: "start",
-  sentence: "Python could not be loaded. Check the connection and load the page again.",
+  sentence: "Python could not be loaded, or not the whole of it. Check the connection and try again.",
 };
 
 /** A failure with one plain sentence for people and a stable code for programs. */
@@ -100,11 +101,14 @@ export class Engine extends EventTarget {
     this.#broken.promise.catch(() => {});
     this.#tell("starting", { step: "download" });
     let loaded = false;
-    ensure(INTERPRETER).catch(this.#broken.reject);
     try {
       this.#worker = await Promise.race([this.#launch(), this.#broken.promise]);
       const listen = ({ data }) => {
         if (data?.step === "loaded") loaded = true;
+        if (data?.event === "broken") {
+          console.info("Python:", data.reason);
+          this.#broken.reject(new Failure(NOT_LOADED));
+        }
         if (data?.event) this.#tell(data.event, data);
       };
       this.#worker.addEventListener("message", listen);
@@ -122,7 +126,7 @@ export class Engine extends EventTarget {
 
   /** PyScript makes the worker from a script element. */
   async #launch() {
-    const { hooks } = await import("../vendor/pyscript/core.js");
+    const [{ hooks }] = await Promise.all([import("../vendor/pyscript/core.js"), ...FIRST_PARTS.map(ensure)]);
     // This one hook is made with eval, which our content security policy forbids; it only serves code that runs async.
     hooks.worker.onBeforeRunAsync.clear();
     const script = document.createElement("script");
@@ -142,10 +146,10 @@ export class Engine extends EventTarget {
   }
 }
 
-/** Pyodide waits for ever when its largest file cannot be had, so that somebody has to ask for it. */
+/** Throw the Failure unless a file can be had to its last byte. */
 async function ensure(path) {
-  const response = await fetch(path, { method: "HEAD" }).catch(() => null);
-  if (!response?.ok) throw new Failure(NOT_LOADED);
+  const whole = async (response) => response.ok && (await response.arrayBuffer());
+  if (!(await fetch(path).then(whole).catch(() => null))) throw new Failure(NOT_LOADED);
 }
 
 function withResolvers() {

@@ -8,7 +8,7 @@
 const HOME = new URL("../vendor/ort/", import.meta.url).href; // absolute: ONNX Runtime's own workers have another base
 const THREADS_AT_MOST = 4; // more cores than a phone has fast ones make it slower
 
-const WASM = { bundle: "ort.wasm.min.mjs", provider: "wasm" };
+const WASM = { bundle: "ort.wasm.min.mjs", runtime: "ort-wasm-simd-threaded", provider: "wasm" };
 const BACKENDS = {
   "wasm-threads": {
     ...WASM,
@@ -16,7 +16,13 @@ const BACKENDS = {
     threads: () => Math.min(navigator.hardwareConcurrency ?? 1, THREADS_AT_MOST),
   },
   wasm: { ...WASM, label: "WASM", threads: () => 1 },
-  webgpu: { bundle: "ort.webgpu.min.mjs", provider: "webgpu", label: "WebGPU", threads: () => 1 },
+  webgpu: {
+    bundle: "ort.webgpu.min.mjs",
+    runtime: "ort-wasm-simd-threaded.asyncify",
+    provider: "webgpu",
+    label: "WebGPU",
+    threads: () => 1,
+  },
 };
 
 /**
@@ -51,6 +57,23 @@ export async function open(path, name) {
     session,
     label + (count > 1 ? `, ${count} threads` : provider === "wasm" ? ", 1 thread" : ""),
   );
+}
+
+/** Whether all that `open` needs can be had, to the last byte: what tells a poor connection from a poor device. */
+export async function isWhole(path, name) {
+  const { bundle, runtime } = BACKENDS[name];
+  const parts = [bundle, `${runtime}.mjs`, `${runtime}.wasm`].map((part) => HOME + part);
+  try {
+    for (const part of parts) {
+      const response = await fetch(part);
+      if (!response.ok) return false;
+      await response.arrayBuffer();
+    }
+    await (await fetchModel(path)).arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function fetchModel(path) {

@@ -213,6 +213,7 @@ function words(name) {
 // --- The engine ---
 
 function tellEngine(state, text) {
+  $("retry").hidden = state !== "failed";
   $("engine").dataset.engine = state;
   $("engine").firstElementChild.textContent = text;
   hold(state === "loading");
@@ -241,6 +242,11 @@ engine.addEventListener("failed", ({ detail }) => {
 });
 
 const start = () => engine.start($("backend").value, $("fill").value);
+$("retry").addEventListener("click", () => {
+  $("problem").hidden = true;
+  $(document.body.dataset.state === "idle" ? "choose" : "again").focus(); // the button that had it goes
+  start();
+});
 
 // --- Ways in ---
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from app import glb
+from builder.server import Handler
 from tests.browser.studio import is_plain_sentence
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
@@ -135,6 +136,40 @@ def test_a_part_that_cannot_be_loaded(copied_site, fresh, file):
     problem = studio.wait_problem()
     assert is_plain_sentence(problem), problem
     assert studio.page.locator("#engine").get_attribute("data-engine") == "failed"
+
+
+@pytest.fixture
+def cut(monkeypatch):
+    """The server sends the first half of files whose paths contain one of these, and then closes the connection."""
+    names = []
+    whole = Handler.copyfile
+
+    def copyfile(self, source, target):
+        if not any(name in self.path for name in names):
+            return whole(self, source, target)
+        data = source.read()
+        target.write(data[: len(data) // 2])
+        self.close_connection = True
+
+    monkeypatch.setattr(Handler, "copyfile", copyfile)
+    return names
+
+
+PARTS = ("pyodide.asm.wasm", "scipy-", "app/main.py", "ort-wasm-simd-threaded.wasm")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_download_that_breaks_is_said_and_tried_again(site, fresh, cut, part):
+    cut.append(part)
+    studio = fresh(site, ready=False, service_workers="block")
+    problem = studio.wait_problem()
+    assert is_plain_sentence(problem), problem
+    assert studio.page.locator("#engine").get_attribute("data-engine") == "failed"
+    cut.clear()
+    studio.page.locator("#retry").click()
+    studio.wait_ready()
+    assert studio.page.locator("#problem").is_hidden()
+    assert studio.page.locator("#retry").is_hidden()
 
 
 def test_a_network_that_is_not_the_one_that_was_checked(copied_site, fresh):
