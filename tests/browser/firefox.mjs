@@ -39,6 +39,28 @@ async function look(page, name) {
   }
 }
 
+/** A small film of the 3D photo in the open dialog: what the page says of it, and whether the browser can play it. */
+async function film(page) {
+  await page.$eval("#movie-kind option", (option) => (option.value = "video 96"));
+  await page.select("#movie-kind", "video 96");
+  await page.click("#make-movie");
+  await page.waitForFunction(() => /[.]$/.test(document.getElementById("movie-status").textContent));
+  const said = await page.$eval("#movie-status", (element) => element.textContent);
+  await pause(SETTLED);
+  return { said, width: await page.$eval("#movie-shown", (video) => video.videoWidth) };
+}
+
+/** The library's names after the page was loaded again, with the first one open. */
+async function reopen(page) {
+  await page.reload({ timeout: START });
+  await (await page.waitForSelector(".idle [data-library]", { visible: true })).click();
+  await page.waitForSelector("#library[open] [data-do=open]");
+  const names = await page.$$eval("#kept b", (parts) => parts.map((part) => part.textContent));
+  await page.click("#kept [data-do=open]");
+  await page.waitForSelector("body[data-state=result]");
+  return names;
+}
+
 try {
   const page = await open(address);
   await page.waitForSelector("#engine[data-engine=ready]");
@@ -52,7 +74,11 @@ try {
   const viewer = await open(link);
   await viewer.waitForSelector("body[data-state=shown]");
   await look(viewer, "opened");
-  console.log(JSON.stringify({ version: await browser.version(), facts, link: link.length, errors }));
+  await viewer.close();
+  const movie = await film(page);
+  const kept = await reopen(page);
+  await look(page, "kept");
+  console.log(JSON.stringify({ version: await browser.version(), facts, link: link.length, movie, kept, errors }));
 } finally {
   await browser.close();
 }

@@ -1,6 +1,7 @@
-"""The page in Firefox, from a photo to a shared link: another engine, with other ideas of workers and modules."""
+"""The page in Firefox, from a photo to link, film and library: another engine, other ideas of workers and modules."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -44,7 +45,22 @@ def test_a_photo_becomes_a_3d_photo_and_a_link(visit):
     assert [error for error in told["errors"] if EVAL not in error] == []
 
 
-@pytest.mark.parametrize("page", ["made", "opened"])
+def test_a_film_is_made_of_it(visit):
+    """A video where this Firefox has an encoder, else a GIF, and then the page says why."""
+    told, _ = visit
+    said, width = told["movie"]["said"], told["movie"]["width"]
+    if "GIF" in said:
+        assert re.fullmatch(r"This browser makes no videos, so it is a GIF\. GIF, 96 × 64, 50 frames, \d+ kB\.", said)
+    else:
+        assert re.fullmatch(r"(MP4|WEBM), 96 × 64, 120 frames, \d+ kB\.", said)
+        assert width == 96
+
+
+def test_the_library_keeps_it_when_the_page_is_loaded_again(visit):
+    assert visit[0]["kept"] == ["coffee"]
+
+
+@pytest.mark.parametrize("page", ["made", "opened", "kept"])
 def test_it_is_seen_from_both_sides(visit, page):
     """Left and right differ from the middle, and from one another more than from the middle."""
     _, folder = visit
