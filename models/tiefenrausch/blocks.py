@@ -4,8 +4,8 @@
 
 Milliseconds with one thread for an image of 384x288. Each block is run once and three times side by side in networks
 that are otherwise alike; half the difference is what one costs, free of what a run costs whatever it runs. The best of
-the runs counts: other programs can only make one slower. What is not a block (stem, head, the run itself) is what the
-smallest member with each width of the stem takes beyond its blocks.
+the runs counts: other programs can only make one slower. What is not searched for (the trained encoder, the head, the
+run itself) is what the smallest member takes beyond its blocks, for each width at both ends of the decoder.
 """
 
 import io
@@ -20,13 +20,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from in_browser import opened
-from network import SIZE, TIEFENRAUSCH, InvertedResidual, Network, Options
+from network import EFFICIENTNET_LITE0, SIZE, TIEFENRAUSCH, InvertedResidual, Network, Options
 from torch import nn
 
 TABLE = Path(__file__).resolve().parent / "blocks.json"
-# What `search.py` chooses from, by level: around the shipped network, widths in multiples of 8.
-WIDTHS = ((16, 24), (24, 32), (32, 40, 56), (64, 80), (96, 128))
-EXPANSIONS = (2, 3, 4, 6)
+# What `search.py` chooses from: the decoder's widths by level, around the shipped network's.
+WIDTHS = ((16, 24), (24, 32), (32, 40, 56), (48, 64, 80), (64, 96, 128))
+EXPANSIONS = (2, 3, 4)
+DEEPEST = EFFICIENTNET_LITE0[-1]  # how many of its blocks there are is searched for, too
 COPIES = 3
 RUNS, WARM_UP = 12, 2
 LEAST = 0.01  # ms: what is too quick to be measured is not free
@@ -35,55 +36,55 @@ OPSET = 17
 
 @dataclass(frozen=True)
 class Block:
-    """kind: "same"; "down", to the next level; "up", to the one before, with upsampling. level: that of the input."""
+    """kind: "same"; "up", to the level before, with upsampling. level: that of the input."""
 
     kind: str
     level: int
     inputs: int
     outputs: int
     expansion: int
+    kernel: int = 3
 
     @property
     def key(self) -> str:
-        return f"{self.kind} {self.level} {self.inputs}-{self.outputs} x{self.expansion}"
+        return f"{self.kind} {self.level} {self.inputs}-{self.outputs} x{self.expansion} k{self.kernel}"
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
         return (1, self.inputs, *(side >> (self.level + 1) for side in SIZE))
 
 
+DEEPEST_BLOCK = Block("same", len(WIDTHS) - 1, DEEPEST.width, DEEPEST.width, DEEPEST.expansion, DEEPEST.kernel)
+
+
 def every_block() -> list[Block]:
-    """All that members of the search space are made of."""
-    blocks = []
-    for level, widths in enumerate(WIDTHS):
-        blocks += [Block("same", level, width, width, e) for width, e in itertools.product(widths, EXPANSIONS)]
+    """All that members of the search space are made of, each once."""
+    blocks = [DEEPEST_BLOCK]
     for level in range(len(WIDTHS) - 1):
-        for fine, coarse, e in itertools.product(WIDTHS[level], WIDTHS[level + 1], EXPANSIONS):
-            blocks += [Block("down", level, fine, coarse, e), Block("up", level + 1, coarse, fine, e)]
-    return blocks
+        for fine, e in itertools.product(WIDTHS[level], EXPANSIONS):
+            blocks += [Block("same", level, fine, fine, e), Block("same", level, TIEFENRAUSCH.widths[level], fine, e)]
+            blocks += [Block("up", level + 1, coarse, fine, e) for coarse in WIDTHS[level + 1]]
+    return list(dict.fromkeys(blocks))
 
 
 def blocks_of(options: Options) -> Iterator[Block]:
-    """The blocks of a member of the family, each as often as it has them."""
-    widths, encode, decode = options.widths, options.expansions, options.decoder_expansions
-    deepest = len(widths) - 1
-    for k in range(deepest):
-        yield Block("down", k, widths[k], widths[k + 1], encode[k])
-        yield from [Block("same", k + 1, widths[k + 1], widths[k + 1], encode[k])] * options.depths[k]
-        yield from [Block("same", k, widths[k], widths[k], decode[k])] * (1 + options.fuse_depths[k])
-        yield Block("up", k + 1, widths[k + 1], widths[k], decode[k])
-    middle = Block("same", deepest, widths[deepest], widths[deepest], options.middle_expansion)
-    yield from [middle] * options.middle
+    """The blocks of a member of the search space beyond the smallest encoder, each as often as it has them."""
+    yield from [DEEPEST_BLOCK] * (options.encoder[-1].count - 1)
+    for k in range(len(options.decoder) - 1):
+        fine, coarse, expansion = options.decoder[k], options.decoder[k + 1], options.expansions[k]
+        yield Block("same", k, options.widths[k], fine, expansion)
+        yield from [Block("same", k, fine, fine, expansion)] * options.fuse_depths[k]
+        yield Block("up", k + 1, coarse, fine, expansion)
 
 
-def rest(stem: int) -> str:
-    """The table's key for what is not a block."""
-    return f"rest {stem}"
+def rest(first: int, last: int) -> str:
+    """The table's key for what is not a block; widths of the decoder's first and last level."""
+    return f"rest {first} {last}"
 
 
 def latency(options: Options, table: dict[str, float]) -> float:
     """Milliseconds of a member. Raises KeyError for a block that the table does not have."""
-    return table[rest(options.widths[0])] + sum(table[block.key] for block in blocks_of(options))
+    return table[rest(options.decoder[0], options.decoder[-1])] + sum(table[block.key] for block in blocks_of(options))
 
 
 class Copies(nn.Module):
@@ -91,7 +92,7 @@ class Copies(nn.Module):
 
     def __init__(self, block: Block, count: int):
         super().__init__()
-        shape = (block.inputs, block.outputs, block.expansion, 2 if block.kind == "down" else 1)
+        shape = (block.inputs, block.outputs, block.expansion, 1, block.kernel)
         self.parts = nn.ModuleList(InvertedResidual(*shape, normalise=False) for _ in range(count))
         self.up = block.kind == "up"
 
@@ -124,24 +125,28 @@ def measure(blocks: list[Block]) -> dict[str, float]:
     return table
 
 
-def smallest(stem: int) -> Options:
-    """The cheapest member whose stem has that width, with the shipped network's head."""
-    none = (0,) * (len(WIDTHS) - 1)
-    least = (EXPANSIONS[0],) * len(none)
-    widths = (stem, *(choices[0] for choices in WIDTHS[1:]))
-    expansions = {"expansions": least, "decoder_expansions": least, "middle_expansion": EXPANSIONS[0]}
-    return replace(TIEFENRAUSCH, widths=widths, depths=none, fuse_depths=none, middle=1, normalise=False, **expansions)
+def smallest(first: int, last: int) -> Options:
+    """The cheapest member with these widths at the ends of its decoder."""
+    levels = len(WIDTHS) - 1
+    return replace(
+        TIEFENRAUSCH,
+        encoder=(*EFFICIENTNET_LITE0[:-1], DEEPEST._replace(count=1)),
+        decoder=(first, *(choices[0] for choices in WIDTHS[1:-1]), last),
+        expansions=(EXPANSIONS[0],) * levels,
+        fuse_depths=(0,) * levels,
+        normalise=False,
+    )
 
 
 def measure_rest(table: dict[str, float]) -> dict[str, float]:
     """ms by key of what is not a block, given the blocks'."""
-    shape, stems = (1, 3, *SIZE), WIDTHS[0]
-    with opened([exported(Network(smallest(stem)), shape) for stem in stems]) as networks:
+    shape, ends = (1, 3, *SIZE), list(itertools.product(WIDTHS[0], WIDTHS[-1]))
+    with opened([exported(Network(smallest(*pair)), shape) for pair in ends]) as networks:
         times = networks.times(shape, RUNS, WARM_UP).min(axis=1)
-    blocks = [sum(table[block.key] for block in blocks_of(smallest(stem))) for stem in stems]
+    blocks = [sum(table[block.key] for block in blocks_of(smallest(*pair))) for pair in ends]
     return {
-        rest(stem): round(float(max(time - part, LEAST)), 4)
-        for stem, time, part in zip(stems, times, blocks, strict=True)
+        rest(*pair): round(float(max(time - part, LEAST)), 4)
+        for pair, time, part in zip(ends, times, blocks, strict=True)
     }
 
 

@@ -11,6 +11,7 @@ Prints how far rounding moves the answers, and stops where the float file does n
 
 import argparse
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,8 +83,10 @@ def mean_weights(checkpoints: list[Path]) -> dict[str, torch.Tensor]:
 
 
 def main(checkpoints: list[Path], out: Path, unrounded: Path | None, int8: Path | None, photos: Path | None) -> None:
-    network = Network(TIEFENRAUSCH)
-    network.load_state_dict(mean_weights(checkpoints))
+    state = mean_weights(checkpoints)
+    folded = not any(name.endswith("running_mean") for name in state)  # a run that went on from an exported network
+    network = Network(replace(TIEFENRAUSCH, normalise=not folded))
+    network.load_state_dict(state)
     pixels = np.load(CHECK_IMAGE)["image"]
     image = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / 255
     full = to_onnx(network)

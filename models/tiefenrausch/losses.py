@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 
 SCALES = 4  # of the gradients: neighbours 1, 2, 4 and 8 pixels apart
+TYPICAL_DEVIATION = 0.35  # mean deviation of log-disparity in the labels; 0.33 in those held out
+LEAST_LOG_DEVIATION, LARGEST_LOG = 0.05, 4.0  # below the one a scene is flat; mean deviations that count
 NEAR_QUANTILE = 0.9  # of a picture's disparity, what counts as near
 LEAST_DEVIATION = 0.04  # of disparity, the near end being 1: below it a scene is flat
 TINY = 1e-3  # deviation that is not divided by
@@ -46,6 +48,22 @@ def affine_invariant(predicted, target, weight) -> tuple[torch.Tensor, torch.Ten
     relief = _relief(their_range)
     difference = torch.where(known, (ours - theirs).clamp(-LARGEST, LARGEST) * relief, 0)
     return difference, torch.where(known.any(), (our_range / their_range).log(), 0) * relief
+
+
+def standardised(predicted, target, weight) -> torch.Tensor:
+    """Difference (B, 1, H, W) from the target's log-disparity, less its median and in units of its mean deviation.
+
+    The prediction is not aligned. For a network that knows little that matters: `affine_invariant` magnifies what it
+    answers to the target's range, so that a faint right guess costs as much as none; from random weights nothing was
+    learned in 500 steps, and with this loss nearly all that 40 minutes of the other had reached, in 400.
+    """
+    known = weight > 0
+    values = torch.where(known, target, torch.nan).flatten(1)
+    middle = values.nanmedian(dim=1, keepdim=True).values
+    deviation = (values - middle).abs().nanmean(dim=1, keepdim=True)
+    middle, deviation = (part.nan_to_num()[:, :, None, None] for part in (middle, deviation))
+    wanted = ((target - middle) / deviation.clamp(min=LEAST_LOG_DEVIATION)).clamp(-LARGEST_LOG, LARGEST_LOG)
+    return torch.where(known, predicted / TYPICAL_DEVIATION - wanted, 0)
 
 
 def contrast(predicted, target, weight) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,13 +1,17 @@
 """The family of depth networks: a U-Net of inverted residual blocks with linear bottlenecks, skips by addition.
 
-    python models/tiefenrausch/network.py        # parameters and multiply-adds of the members named here
+    python models/tiefenrausch/network.py        # parameters and multiply-adds of the networks named here
 
-After Tiefenrausch (Kopf et al. 2020) and MobileNetV2 (Sandler et al. 2018): 1x1 expand, 3x3 depthwise, 1x1 linear
-project; ReLU6, so that activations stay in a known range for reduced precision. A stride-2 stem, because a third of the
-published network's multiply-adds are spent at full resolution. Upsampling is nearest by two. The output is predicted at
-half resolution: bilinear by two, plus (`subpixel`) one correction for each of the four pixels of a cell, which costs 16
-million multiply-adds at 384x288 and puts edges between the half-resolution samples. Last, `steepened` turns ramps into
-steps; because the loss sees what comes out, the layers before need only say where the middle of a ramp is.
+After Tiefenrausch (Kopf et al. 2020) and MobileNetV2 (Sandler et al. 2018): 1x1 expand, depthwise, 1x1 linear project;
+ReLU6, so that activations stay in a known range for reduced precision. The encoder is the first three quarters of
+EfficientNet-Lite0 (Tan and Le 2019), made of the same blocks, because its weights are to be had: a network that has
+learned what things there are learns their depth from a few thousand photos. Its stem has stride two, where the
+published network spends a third of its multiply-adds at full resolution.
+
+The decoder upsamples by nearest neighbours. The output is predicted at half resolution: bilinear by two, plus
+(`subpixel`) one correction for each of the four pixels of a cell, which puts edges between the half-resolution samples.
+Last, `steepened` turns ramps into steps; because the loss sees what comes out, the layers before need only say where
+the middle of a ramp is.
 
 The published network itself is at the end, layer by layer, for comparison: `Published`.
 
@@ -15,55 +19,99 @@ Nothing here but convolutions, pooling, sums, clips, Resize and DepthToSpace: wh
 runs.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-IMAGE_MEAN, IMAGE_GAIN = 0.45, 4.0  # of photos in 0..1, roughly to zero mean and unit deviation
+IMAGE_MEAN, IMAGE_GAIN = 127 / 255, 255 / 128  # of photos in 0..1, to about -1..1, as EfficientNet-Lite takes them
 SIZE = (384, 288)  # at which costs are given
 REACH, BLUR = 9, 13  # pixels, windows of `steepened`; smeared edges are about ten pixels wide
 GAIN = 8.0  # of `steepened`, of what is above NOISE: a ramp of ten pixels keeps less than half of its width
 NOISE = 0.005  # log-disparity; without it relief grows by a third where labels have none, and at edges by an eighth
 
 
+class Stage(NamedTuple):
+    """`count` blocks of one width; the first has the stride, and the others an identity."""
+
+    width: int
+    expansion: int
+    kernel: int
+    stride: int
+    count: int
+
+
+EFFICIENTNET_LITE0 = (  # Tan and Le 2019, https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
+    Stage(16, 1, 3, 1, 1),
+    Stage(24, 6, 3, 2, 2),
+    Stage(40, 6, 5, 2, 2),
+    Stage(80, 6, 3, 2, 3),
+    Stage(112, 6, 5, 1, 3),
+    Stage(192, 6, 5, 2, 2),  # of four, and without the stage of width 320: they would be half of the parameters
+)
+
+
 @dataclass(frozen=True)
 class Options:
-    """A member of the family; index k of a tuple is the level at 1 / 2^(k+1) of the resolution.
+    """A member of the family; index k of a tuple by level is the level at 1 / 2^(k+1) of the resolution.
 
-    widths: channels of each level, the stem's first.
-    expansions: of the encoder's blocks that lead to levels 1, 2, ...
-    depths: blocks that follow the stride-2 block of these levels.
-    middle: blocks at the deepest level, with `middle_expansion`.
-    decoder_expansions: of the skip, decoder and fusing blocks of each level but the deepest.
+    stem: channels of the first convolution.
+    encoder: stages; each with stride 2 begins a new level.
+    decoder: widths by level; the deepest level's features are projected to theirs.
+    expansions: of the skip, decoder and fusing blocks of each level but the deepest.
     fuse_depths: blocks after each skip has been added.
     subpixel: correct each pixel of the 2x2 cells of the output.
     steep: turn ramps of the output into steps.
-    normalise: batch normalisation after each convolution, which training from scratch needs. It takes a third of a
-        step's time on a CPU; what starts from a trained network has it folded into the weights and does without.
+    normalise_encoder, normalise: batch normalisation after each convolution of the encoder, and of the rest. Training
+        from scratch needs it; it takes a third of a step's time on a CPU, and what starts from trained weights has it
+        folded into them.
     """
 
-    widths: tuple[int, ...] = (16, 24, 40, 64, 96)
-    expansions: tuple[int, ...] = (3, 4, 4, 6)
-    depths: tuple[int, ...] = (1, 2, 2, 2)
-    middle: int = 2
-    middle_expansion: int = 6
-    decoder_expansions: tuple[int, ...] = (2, 2, 3, 3)
-    fuse_depths: tuple[int, ...] = (1, 1, 1, 1)
-    subpixel: bool = False
-    steep: bool = False
+    stem: int = 32
+    encoder: tuple[Stage, ...] = EFFICIENTNET_LITE0
+    decoder: tuple[int, ...] = (16, 24, 40, 64, 96)
+    expansions: tuple[int, ...] = (2, 2, 3, 3)
+    fuse_depths: tuple[int, ...] = (1, 1, 2, 2)
+    subpixel: bool = True
+    steep: bool = True
+    normalise_encoder: bool = False
     normalise: bool = True
 
+    @property
+    def levels(self) -> list[list[Stage]]:
+        """The encoder's stages, level by level; the first may be empty."""
+        levels = [[]]
+        for stage in self.encoder:
+            if stage.stride == 2:
+                levels.append([])
+            levels[-1].append(stage)
+        return levels
 
-PILOT = Options(depths=(2, 3, 3, 3))
-TIEFENRAUSCH = replace(PILOT, middle=3, fuse_depths=(2, 2, 2, 2), subpixel=True, steep=True, normalise=False)
+    @property
+    def widths(self) -> list[int]:
+        """Channels that the encoder has at the end of each level."""
+        return [stages[-1].width if stages else self.stem for stages in self.levels]
+
+
+TIEFENRAUSCH = Options()
+
+
+class Depthwise(nn.Conv2d):
+    """In single precision always: in half of it, the way back takes a CPU twice as long."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not torch.is_autocast_enabled(x.device.type):
+            return super().forward(x)
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
 
 
 def convolution(inputs, outputs, kernel, stride=1, groups=1, act=True, normalise=True) -> nn.Sequential:
     """Convolution, batch normalisation and, unless `act` is false, ReLU6."""
-    layers = [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=not normalise)]
+    kind = Depthwise if groups > 1 else nn.Conv2d
+    layers = [kind(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=not normalise)]
     if normalise:
         layers.append(nn.BatchNorm2d(outputs))
     if act:
@@ -74,13 +122,15 @@ def convolution(inputs, outputs, kernel, stride=1, groups=1, act=True, normalise
 class InvertedResidual(nn.Module):
     """(B, inputs, H, W) to (B, outputs, H / stride, W / stride); with an identity where the shapes agree."""
 
-    def __init__(self, inputs: int, outputs: int, expansion: int, stride: int = 1, normalise: bool = True):
+    def __init__(
+        self, inputs: int, outputs: int, expansion: int, stride: int = 1, kernel: int = 3, normalise: bool = True
+    ):
         super().__init__()
         hidden = inputs * expansion
         self.identity = stride == 1 and inputs == outputs
         self.body = nn.Sequential(
-            convolution(inputs, hidden, 1, normalise=normalise),
-            convolution(hidden, hidden, 3, stride, groups=hidden, normalise=normalise),
+            *([convolution(inputs, hidden, 1, normalise=normalise)] if expansion > 1 else []),
+            convolution(hidden, hidden, kernel, stride, groups=hidden, normalise=normalise),
             convolution(hidden, outputs, 1, act=False, normalise=normalise),
         )
 
@@ -93,44 +143,49 @@ class Network(nn.Module):
 
     def __init__(self, options: Options = TIEFENRAUSCH):
         super().__init__()
-        widths, decode = options.widths, options.decoder_expansions
-        levels = range(len(widths) - 1)
+        widths, decoder, levels = options.widths, options.decoder, range(len(options.decoder) - 1)
         self.options = options
-        self.stem = convolution(3, widths[0], 3, 2, normalise=options.normalise)
+        self.stem = convolution(3, options.stem, 3, 2, normalise=options.normalise_encoder)
+        self.enc = nn.ModuleList()
+        width = options.stem
+        for stages in options.levels:
+            blocks = []
+            for stage in stages:
+                for index in range(stage.count):
+                    stride = stage.stride if index == 0 else 1
+                    shape = (width, stage.width, stage.expansion, stride, stage.kernel)
+                    blocks.append(InvertedResidual(*shape, normalise=options.normalise_encoder))
+                    width = stage.width
+            self.enc.append(nn.Sequential(*blocks))
 
-        def block(inputs, outputs, expansion, stride=1):
-            return InvertedResidual(inputs, outputs, expansion, stride, options.normalise)
+        def block(inputs, outputs, level):
+            return InvertedResidual(inputs, outputs, options.expansions[level], normalise=options.normalise)
 
-        def repeat(width, expansion, count):
-            return [block(width, width, expansion) for _ in range(count)]
+        def fuse(level):
+            return nn.Sequential(*(block(*[decoder[level]] * 2, level) for _ in range(options.fuse_depths[level])))
 
-        self.enc = nn.ModuleList(
-            nn.Sequential(
-                block(widths[k], widths[k + 1], options.expansions[k], 2),
-                *repeat(widths[k + 1], options.expansions[k], options.depths[k]),
-            )
-            for k in levels
-        )
-        self.mid = nn.Sequential(*repeat(widths[-1], options.middle_expansion, options.middle))
-        self.skip = nn.ModuleList(block(widths[k], widths[k], decode[k]) for k in levels)
-        self.dec = nn.ModuleList(nn.Sequential(block(widths[k + 1], widths[k], decode[k])) for k in levels)
-        self.fuse = nn.ModuleList(nn.Sequential(*repeat(widths[k], decode[k], options.fuse_depths[k])) for k in levels)
-        self.out = nn.Conv2d(widths[0], 1, 3, padding=1)
-        self.cell = nn.Conv2d(widths[0], 4, 3, padding=1) if options.subpixel else None
+        self.neck = convolution(width, decoder[-1], 1, act=False, normalise=options.normalise)
+        self.skip = nn.ModuleList(block(widths[k], decoder[k], k) for k in levels)
+        self.dec = nn.ModuleList(block(decoder[k + 1], decoder[k], k) for k in levels)
+        self.fuse = nn.ModuleList(fuse(k) for k in levels)
+        self.out = nn.Conv2d(decoder[0], 1, 3, padding=1)
+        self.cell = nn.Conv2d(decoder[0], 4, 3, padding=1) if options.subpixel else None
+        self.steep = options.steep
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        x = self.stem((image - IMAGE_MEAN) * IMAGE_GAIN)  # (B, widths[0], H / 2, W / 2)
-        features = [x]
-        for stage in self.enc:
-            features.append(stage(features[-1]))  # (B, widths[k], H / 2^(k+1), W / 2^(k+1))
-        x = self.mid(features.pop())
+        x = self.stem((image - IMAGE_MEAN) * IMAGE_GAIN)  # (B, stem, H / 2, W / 2)
+        features = []
+        for level in self.enc:
+            x = level(x)  # (B, widths[k], H / 2^(k+1), W / 2^(k+1))
+            features.append(x)
+        x = self.neck(features.pop())
         for k in reversed(range(len(features))):
             x = F.interpolate(self.dec[k](x), scale_factor=2, mode="nearest") + self.skip[k](features[k])
             x = self.fuse[k](x)
         answer = F.interpolate(self.out(x), scale_factor=2, mode="bilinear", align_corners=False)
         if self.cell is not None:
             answer = answer + F.pixel_shuffle(self.cell(x), 2)
-        return steepened(answer) if self.options.steep else answer
+        return steepened(answer) if self.steep else answer
 
 
 def steepened(values: torch.Tensor) -> torch.Tensor:
@@ -154,17 +209,6 @@ def highest(values: torch.Tensor) -> torch.Tensor:
     return F.max_pool2d(F.max_pool2d(values, (REACH, 1), 1, (half, 0)), (1, REACH), 1, (0, half))
 
 
-def start_as_identity(network: Network) -> None:
-    """Blocks with an identity answer nothing at first, nor do the sub-pixel corrections: what is copied in stays."""
-    for module in network.modules():
-        if isinstance(module, InvertedResidual) and module.identity:
-            for parameter in module.body[2][-1].parameters():  # the projection, or its normalisation
-                nn.init.zeros_(parameter)
-    if network.cell is not None:
-        nn.init.zeros_(network.cell.weight)
-        nn.init.zeros_(network.cell.bias)
-
-
 def costs(network: nn.Module, size: tuple[int, int] = SIZE) -> tuple[int, int]:
     """(parameters, multiply-adds of the convolutions at `size`), batch normalisation folded away."""
     adds = []
@@ -181,7 +225,7 @@ def costs(network: nn.Module, size: tuple[int, int] = SIZE) -> tuple[int, int]:
     return sum(module.weight.numel() + module.out_channels for module in convolutions), sum(adds)
 
 
-class Stage(NamedTuple):
+class PublishedStage(NamedTuple):
     """Three blocks of the published network; the first changes channels and size, by the factor `scale`."""
 
     name: str
@@ -193,22 +237,22 @@ class Stage(NamedTuple):
 
 FIRST, LAST = 48, 32  # channels after the first convolution and before the last
 PUBLISHED = (  # in the order of computing; skip k is of the encoder at 1 / 2^k, and is added to decoder k + 1
-    Stage("enc1", 48, 40, 1, 1 / 2),
-    Stage("enc2", 40, 56, 4, 1 / 2),
-    Stage("enc3", 56, 80, 5, 1 / 2),
-    Stage("enc4", 80, 64, 9, 1 / 2),
-    Stage("enc5", 64, 96, 9, 1 / 2),
-    Stage("mid5", 96, 96, 9),
-    Stage("skip4", 64, 96, 9),
-    Stage("skip3", 80, 96, 5),
-    Stage("skip2", 56, 56, 4),
-    Stage("skip1", 40, 8, 1),
-    Stage("skip0", 48, 32, 1),
-    Stage("dec5", 96, 96, 9, 2),
-    Stage("dec4", 96, 96, 9, 2),
-    Stage("dec3", 96, 56, 5, 2),
-    Stage("dec2", 56, 8, 4, 2),
-    Stage("dec1", 8, 32, 1, 2),
+    PublishedStage("enc1", 48, 40, 1, 1 / 2),
+    PublishedStage("enc2", 40, 56, 4, 1 / 2),
+    PublishedStage("enc3", 56, 80, 5, 1 / 2),
+    PublishedStage("enc4", 80, 64, 9, 1 / 2),
+    PublishedStage("enc5", 64, 96, 9, 1 / 2),
+    PublishedStage("mid5", 96, 96, 9),
+    PublishedStage("skip4", 64, 96, 9),
+    PublishedStage("skip3", 80, 96, 5),
+    PublishedStage("skip2", 56, 56, 4),
+    PublishedStage("skip1", 40, 8, 1),
+    PublishedStage("skip0", 48, 32, 1),
+    PublishedStage("dec5", 96, 96, 9, 2),
+    PublishedStage("dec4", 96, 96, 9, 2),
+    PublishedStage("dec3", 96, 56, 5, 2),
+    PublishedStage("dec2", 56, 8, 4, 2),
+    PublishedStage("dec1", 8, 32, 1, 2),
 )
 
 
@@ -270,7 +314,7 @@ class Published(nn.Module):
 
 
 if __name__ == "__main__":
-    members = {"pilot": Network(PILOT), "tiefenrausch": Network(TIEFENRAUSCH), "published": Published()}
+    members = {"tiefenrausch": Network(TIEFENRAUSCH), "published": Published()}
     for name, member in members.items():
         parameters, adds = costs(member)
         print(f"{name}: {parameters / 1e6:.2f} M parameters, {adds / 1e9:.2f} GMAC at {SIZE[0]}x{SIZE[1]}")

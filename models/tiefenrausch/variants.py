@@ -31,7 +31,7 @@ from PIL import Image
 HERE = Path(__file__).resolve().parent
 SHIPPED = HERE / "tiefenrausch.onnx"
 PHOTOS = 48  # to calibrate with: the ranges are the least and largest values over all of them
-BODY = ("/stem", "/enc", "/mid", "/skip", "/dec", "/fuse")  # modules of network.py; what follows the last is the head
+BODY = ("/stem", "/enc", "/neck", "/skip", "/dec", "/fuse")  # modules of network.py; what follows the last is the head
 STATIC_SIZES = ((384, 288), (288, 384), (384, 256), (256, 384), (288, 288))  # of 4:3, 3:2 and square photos
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -6,7 +8,7 @@ pytest.importorskip("onnx")
 
 from export import quantize, rounded, run, to_onnx  # noqa: E402
 from network import TIEFENRAUSCH, Network  # noqa: E402
-from start import copy_weights, module_name  # noqa: E402
+from start import copy_weights, module_name, read_folded  # noqa: E402
 
 LEVELS = 127
 
@@ -45,8 +47,8 @@ def test_training_can_start_from_the_shipped_form(exported, tmp_path):
     import onnx
 
     onnx.save(quantize(exported), tmp_path / "small.onnx")
-    other = Network(TIEFENRAUSCH).eval()
-    assert copy_weights(other, tmp_path / "small.onnx") == []
+    other = Network(replace(TIEFENRAUSCH, normalise=False)).eval()
+    copy_weights(other, read_folded(tmp_path / "small.onnx"))
     with torch.no_grad():
         answer = other(torch.from_numpy(IMAGE))[0, 0].numpy()
     assert answer == pytest.approx(run(quantize(exported), IMAGE), abs=1e-4)
@@ -62,7 +64,6 @@ def test_activations_are_clipped(exported):
     ("node", "module"),
     [
         ("/stem/stem.0/Conv", "stem.0"),
-        ("/enc.0/enc.0.1/b/b.2/b.2.0/Conv", "enc.0.1.body.2.0"),
         ("/enc.0/enc.0.1/body/body.2/body.2.0/Conv", "enc.0.1.body.2.0"),
         ("/out/Conv", "out"),
     ],

