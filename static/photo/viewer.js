@@ -39,7 +39,7 @@ export class Viewer {
   constructor(host) {
     this.#host = host;
     this.#canvas = document.createElement("canvas");
-    this.#canvas.ariaHidden = "true";
+    this.#canvas.setAttribute("aria-hidden", "true"); // Firefox has the property only since 119
     this.#painter = this.#makePainter();
     this.motion = new Motion(host, () => this.#wake());
     this.#observers = [

@@ -1,9 +1,13 @@
 """Pages of the built site. A cold start takes seconds, so that what may share a page does."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from builder.server import Server
+from tests.browser.elsewhere import ELEMENT, PAGE, POLICY, SMALL, Photo, scene
 from tests.browser.studio import Studio
 
 SAMPLES = Path(__file__).resolve().parents[2] / "static" / "samples"
@@ -47,3 +51,27 @@ def fresh(new_context):
 def sample():
     """Function to the bytes of a sample photo: coffee, cat, astronaut."""
     return lambda name: (SAMPLES / f"{name}.jpg").read_bytes()
+
+
+@pytest.fixture
+def elsewhere(dist, tmp_path):
+    """Function to the address of a site of somebody else's: our one file, a GLB, a picture, and a page with a body."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    shutil.copy(dist / "static" / "tief-photo.js", folder)
+    (folder / "photo.glb").write_bytes(scene())
+    (folder / "broken.glb").write_bytes(b"glTF but not really")
+    Image.new("RGB", (600, 400), (10, 90, 200)).save(folder / "photo.jpg")
+    with Server(folder, isolated=False) as server:
+
+        def make(body: str = ELEMENT, more: str = "") -> str:
+            (folder / "index.html").write_text(PAGE.format(policy=POLICY + more, body=body))
+            return server.address
+
+        yield make
+
+
+@pytest.fixture
+def photo(new_context, elsewhere):
+    """The element alone on another site's page, standing still."""
+    return Photo(new_context(viewport=SMALL).new_page()).open(elsewhere())

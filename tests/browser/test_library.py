@@ -192,15 +192,18 @@ def assert_not_kept(studio, words: str) -> None:
 
 
 def test_by_keyboard_from_the_start_to_a_shared_link(fresh, site):
-    """Tab, Enter and arrow keys alone: a sample photo, its 3D photo, the share dialog, a link that opens."""
+    """Tab, Enter and arrow keys alone: a sample photo, its 3D photo, the share dialog, a link that opens. And the
+    browser is asked to keep the photo for good."""
     studio = fresh(site, reduced_motion="reduce")  # a software renderer that sways makes every key slow
     page = studio.page
+    page.evaluate("() => { navigator.storage.persist = async () => (globalThis.askedToKeep = true); }")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     studio.remember()
     tab_to(page, "[data-sample*=cat]")
     page.keyboard.press("Enter")
     studio.wait_result()
     page.locator("#result-title:focus").wait_for()
+    page.wait_for_function("globalThis.askedToKeep")
     tab_to(page, "#share")
     page.keyboard.press("Enter")
     page.locator("#sharing[open]").wait_for()
