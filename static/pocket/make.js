@@ -1,15 +1,17 @@
 // A GLB made small enough for a link: its mesh simplified and quantised, its atlas scaled down and compressed.
 //
 // Views of the sample photos (512 to 600 pixels long) against those of their whole GLBs, in Chromium with WebP, by
-// `python -m tests.bench.pocket`; views from the four extremes differ from these by 0.1 dB:
+// `python -m tests.bench.pocket`; views from the four extremes are up to 0.8 dB worse:
 //
 //   link, characters    4,096           8,000           16,384          32,768          65,000
-//   astronaut           22.2 dB 0.69    25.4 dB 0.81    28.8 dB 0.90    32.9 dB 0.96    36.9 dB 0.98   PSNR, SSIM
-//   cat                 29.8 dB 0.80    32.5 dB 0.88    36.4 dB 0.95    42.1 dB 0.99    46.9 dB 1.00
-//   coffee              25.8 dB 0.74    27.8 dB 0.80    30.8 dB 0.88    35.3 dB 0.95    40.7 dB 0.99
+//   astronaut           21.2 dB 0.73    22.4 dB 0.71    26.7 dB 0.85    30.3 dB 0.93    34.9 dB 0.97   PSNR, SSIM
+//   cat                 28.7 dB 0.80    30.6 dB 0.87    34.6 dB 0.93    39.3 dB 0.98    45.1 dB 0.99
+//   coffee              24.0 dB 0.73    26.1 dB 0.76    28.8 dB 0.84    32.0 dB 0.92    35.5 dB 0.96
 //
-// A photo of 1,536 pixels with 13,800 triangles reached 22 dB at 8,000 characters and 27 dB at 65,000. Making a link
-// takes 0.1 to 1.1 s, of that one up to 4.5 s (two shared cores). Safari writes no WebP: there the atlas is JPEG and
+// They depend on the depth: the more edges a network finds, the more of the link its surface takes.
+//
+// Making a link takes 1.2 to 6.3 s on two cores that are busy besides, the shortest not less than the others, because for
+// them several are tried. Safari writes no WebP: there the atlas is JPEG and
 // the picture worse, by how much was not measured.
 
 import { MeshoptSimplifier } from "meshoptimizer/simplifier";
