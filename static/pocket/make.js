@@ -8,11 +8,9 @@
 //   cat                 28.7 dB 0.80    30.6 dB 0.87    34.6 dB 0.93    39.3 dB 0.98    45.1 dB 0.99
 //   coffee              24.0 dB 0.73    26.1 dB 0.76    28.8 dB 0.84    32.0 dB 0.92    35.5 dB 0.96
 //
-// They depend on the depth: the more edges a network finds, the more of the link its surface takes.
-//
-// Making a link takes 1.2 to 6.3 s on two cores that are busy besides, the shortest not less than the others, because for
-// them several are tried. Safari writes no WebP: there the atlas is JPEG and
-// the picture worse, by how much was not measured.
+// They depend on the depth: the more edges a network finds, the more of the link its surface takes. Making a link takes
+// 1.2 to 6.3 s on two cores that are busy besides, the shortest ones longest, because several are tried for them. Safari
+// writes no WebP: there the atlas is JPEG and the picture worse, by how much was not measured.
 
 import { MeshoptSimplifier } from "meshoptimizer/simplifier";
 import { LEVELS, pack } from "./format.js";
