@@ -23,7 +23,11 @@ export async function loadPyodide(options) {
 function watch() {
   const { fetch } = globalThis;
   const { instantiateStreaming } = WebAssembly;
-  const noting = (promise) => promise.catch((error) => Promise.reject(tell(error)));
+  const noting = (promise) => {
+    const noted = promise.catch((error) => Promise.reject(tell(error)));
+    noted.catch(() => {}); // the page knows; Pyodide may not look before the browser calls it unhandled
+    return noted;
+  };
   const ask = async (...request) => {
     const response = await fetch(...request);
     if (!response.ok) throw new Error(`${response.url} answers ${response.status}`);
