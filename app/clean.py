@@ -42,7 +42,8 @@ class CleanOptions:
     radius: of the median's window; 2 is the 5x5 of section 4.2.
     sigma: of the median's Gaussian of disparity difference (section 4.2).
     passes: of the median; each takes `radius` pixels of smear off either side of an edge.
-    min_component: in pixels at network resolution (section 4.2).
+    min_component: in pixels at network resolution. Section 4.2 has 20; a network that draws edges sharp leaves slivers
+        of in-between disparity along them, of which 60 leaves next to none, and a thing of 8x8 pixels still stands.
     upsample: of the last step.
     """
 
@@ -58,12 +59,14 @@ class CleanOptions:
     radius: int = 2
     sigma: float = 0.2
     passes: int = 3
-    min_component: int = 20
+    min_component: int = 60
     upsample: UpsampleOptions = field(default_factory=UpsampleOptions)
 
 
 # For depth that was measured or rendered: its relief is real, and its edges are where they belong.
-GIVEN = CleanOptions(noise=0, ramp_steps=0, upsample=UpsampleOptions(radius=2, step=1, sigma_space=1.2, together=3))
+GIVEN = CleanOptions(
+    noise=0, ramp_steps=0, min_component=20, upsample=UpsampleOptions(radius=2, step=1, sigma_space=1.2, together=3)
+)
 
 
 def clean(disparity: np.ndarray, guide: np.ndarray, options: CleanOptions = CleanOptions()) -> np.ndarray:

@@ -24,7 +24,8 @@ class GrowOptions:
     slack: factor on what the parallax reveals at a seed: the surface in front may come nearer beside it.
     margin: lattice pixels grown beyond: half of it covers the simplified outline, half the rounding of distances.
     max_iterations: section 4.2 grows for 50.
-    max_slots: pixels at one position; a fifth surface behind the others is never seen within a comfortable range.
+    max_slots: pixels at one position. Along a rim that is resolved into slivers of several disparities each grows its
+        own band, and what lies farthest comes last: with four, no room was left for it, and a few pixels stayed open.
     behind: disparity by which a pixel must lie below the surface that hides it. A quarter of tau moves by a third of a
         lattice pixel at the extreme view, too little to see; without the bound a surface winds around the end of a cut,
         where the two sides meet, and goes on below itself.
@@ -37,7 +38,7 @@ class GrowOptions:
     slack: float = 1.1
     margin: float = 2.0
     max_iterations: int = 50
-    max_slots: int = 4
+    max_slots: int = 6
     behind: float = TAU / 4
     collar: int = 4
     smoothing: int = 8
