@@ -33,6 +33,7 @@ def studio(_shared, foreign_requests):
     errors.clear()
     shared.sway()
     yield shared
+    shared.rest()
     assert errors == []
     assert foreign_requests.hosts == []
 

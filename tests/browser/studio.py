@@ -15,6 +15,12 @@ WORK = 90_000
 STILL = 250  # ms without a new frame: the camera has arrived
 
 
+REST = """() => {
+  const { viewer } = document.getElementById("viewer") ?? {};
+  if (viewer?.photo) viewer.motion.swaying = false;
+}"""
+
+
 @dataclass
 class Studio:
     """A Playwright page at the site's address."""
@@ -98,6 +104,10 @@ class Studio:
         button = self.page.locator("#sway")
         if button.is_visible() and button.get_attribute("aria-pressed") != str(on).lower():
             button.click()
+
+    def rest(self):
+        """Sway no longer, whatever covers the button: drawn by software, a photo that sways takes a whole processor."""
+        self.page.evaluate(REST)
 
     def pause(self):
         self.sway(False)
