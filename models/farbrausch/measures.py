@@ -16,7 +16,7 @@ PEAK = 255
 LEAST_ERROR = 0.05  # levels squared; a flat patch that is right would have infinite PSNR: this is 61 dB
 WINDOW = 1.5  # sigma of SSIM's Gaussian, pixels; K1 = 0.01, K2 = 0.03 as in Wang et al. 2004
 C1, C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
-FEATURES = ("/stem/stem.1/Clip", "/enc.0/enc.0.2/Add", "/enc.1/enc.1.3/Add")  # at 1/2, 1/4 and 1/8 of the resolution
+FEATURES = ("/stem/stem.1/Clip", "/enc.1/enc.1.1/Add", "/enc.2/enc.2.1/Add")  # at 1/2, 1/4 and 1/8 of the resolution
 MULTIPLE = 32  # the network halves its input five times
 
 

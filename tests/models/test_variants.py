@@ -47,7 +47,7 @@ def test_qdq_keeps_the_weights_of_the_shipped_file(shipped, quantised):
     stored = {name: value for name, value in constants(shipped).items() if name.endswith("_int8")}
     kept = {name: value for name, value in constants(quantised).items() if name.endswith("_quantized")}
     kept = [value for value in kept.values() if value.ndim == 4]
-    assert len(kept) > 90
+    assert len(kept) > 70
     known = {value.tobytes() for value in stored.values()}
     assert all(value.dtype == np.int8 and value.tobytes() in known for value in kept)
 
