@@ -21,6 +21,14 @@ REST = """() => {
 }"""
 
 
+def wait_until(page, expression: str, timeout: float = WORK) -> None:
+    """Until the expression is truthy. `page.wait_for_function` polls with eval(), which our policy forbids."""
+    end = time.monotonic() + timeout / 1000
+    while not page.evaluate(f"Boolean({expression})"):
+        assert time.monotonic() < end, f"never came true: {expression}"
+        page.wait_for_timeout(50)
+
+
 @dataclass
 class Studio:
     """A Playwright page at the site's address."""

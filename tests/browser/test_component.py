@@ -6,6 +6,7 @@ import struct
 import pytest
 
 from tests.browser.elsewhere import ELEMENT, SMALL, Photo, scene
+from tests.browser.studio import wait_until
 
 
 def test_one_file_is_all_it_needs(new_context, elsewhere):
@@ -125,7 +126,7 @@ def test_many_on_one_page_share_the_few_canvases_that_browsers_draw_in(new_conte
     assert 1 <= sum(first) <= 6
     page.evaluate("scrollTo(0, 1e6)")
     page.locator("tief-photo").last.locator("canvas").wait_for()
-    page.wait_for_function(f"!({alive})[0]")
+    wait_until(page, f"!({alive})[0]")
     last = page.evaluate(alive)
     assert last[-1]
     assert sum(last) <= 6

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.browser.elsewhere import CAMERA, ELEMENT, FAR, NEAR, SMALL, Photo, moved
+from tests.browser.studio import wait_until
 
 # --- The plane that stays still ---
 
@@ -110,7 +111,7 @@ def test_all_of_it_by_keyboard(photo):
 
 def test_full_screen_and_back(photo):
     photo.element.get_by_role("button", name="Full screen").click()
-    photo.page.wait_for_function("document.fullscreenElement?.localName === 'tief-photo'")
+    wait_until(photo.page, "document.fullscreenElement?.localName === 'tief-photo'")
     photo.page.wait_for_timeout(300)
     view = photo.page.evaluate("[innerWidth, innerHeight]")
     canvas = photo.canvas.bounding_box()

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from tests.browser.conftest import SAMPLES
-from tests.browser.studio import Studio, is_plain_sentence
+from tests.browser.studio import Studio, is_plain_sentence, wait_until
 
 CUP = SAMPLES / "coffee.glb"
 
@@ -204,7 +204,7 @@ def test_by_keyboard_from_the_start_to_a_shared_link(fresh, site):
     page.keyboard.press("Enter")
     studio.wait_result()
     page.locator("#result-title:focus").wait_for()
-    page.wait_for_function("globalThis.askedToKeep")
+    wait_until(page, "globalThis.askedToKeep")
     tab_to(page, "#share")
     page.keyboard.press("Enter")
     page.locator("#sharing[open]").wait_for()

@@ -6,6 +6,7 @@ from PIL import Image
 
 from builder.common import ROOT
 from tests.browser.elsewhere import CAMERA, SMALL, Photo
+from tests.browser.studio import wait_until
 
 # --- Two eyes ---
 
@@ -86,7 +87,7 @@ def test_a_headset_shows_it_and_gives_it_back(new_context, elsewhere):
     photo = Photo(page).open(elsewhere())
     flat = photo.look([0, 0])
     photo.element.get_by_role("button", name="Show in a headset").click()
-    page.wait_for_function("device.activeSession")
+    wait_until(page, "device.activeSession")
     frames = photo.do("viewer.frames")
     seen = page.evaluate(
         """async () => {
@@ -102,6 +103,6 @@ def test_a_headset_shows_it_and_gives_it_back(new_context, elsewhere):
     assert seen >= 2  # both eyes
     assert photo.do("viewer.frames") == frames  # the screen is not drawn meanwhile
     page.evaluate("device.activeSession.end()")
-    page.wait_for_function("!device.activeSession")
+    wait_until(page, "!device.activeSession")
     np.testing.assert_allclose(photo.look([0, 0]), flat, atol=3)
     assert photo.said() == ""
