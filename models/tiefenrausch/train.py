@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from data import Options as DataOptions
 from data import Samples, crop, held_out, read_refined
-from losses import affine_invariant, contrast, gradients, mean_error, standardised
+from losses import affine_invariant, contrast, gradients, log_affine_invariant, mean_error, standardised
 from network import TIEFENRAUSCH, Network
 from start import start_from
 from torch import nn
@@ -65,6 +65,7 @@ class Options:
     edge_weight: how much more a pixel counts near an edge of its target; one in ten is.
     contrast_weight: of the local ranges.
     gradient_weight: of the four gradient terms together, each of which is about a third of the plain loss.
+    log_weight: of the differences of log-disparity and their gradients, beside those of disparity.
     range_weight: of the logarithm of predicted to true range, because the app gives flat scenes less depth.
     ema: share of the averaged weights that a step keeps: a mean over about a hundred steps.
     held: photos to validate with.
@@ -76,6 +77,7 @@ class Options:
     edge_weight: float = 2.0
     contrast_weight: float = 0.3
     gradient_weight: float = 0.3
+    log_weight: float = 0.5
     range_weight: float = 0.1
     ema: float = 0.99
     clip: float = 1.0
@@ -90,15 +92,20 @@ def loss_of(predicted, target, weight, options: Options) -> tuple[torch.Tensor, 
     plain = mean_error(difference, weight)
     local, edges = contrast(predicted, target, weight)
     weight = weight * (1 + options.edge_weight * edges)
-    total = mean_error(difference, weight) + options.gradient_weight * gradients(difference, weight)
+    logarithms = log_affine_invariant(predicted, target, weight)
+    total = with_gradients(difference, weight, options)
+    total = total + options.log_weight * with_gradients(logarithms, weight, options)
     return total + options.contrast_weight * local + options.range_weight * ranges.abs().mean(), plain
 
 
 def first_loss_of(predicted, target, weight, options: Options) -> tuple[torch.Tensor, torch.Tensor]:
     """The same, for a network that knows nothing yet."""
     difference = standardised(predicted, target, weight)
-    plain = mean_error(difference, weight)
-    return plain + options.gradient_weight * gradients(difference, weight), plain
+    return with_gradients(difference, weight, options), mean_error(difference, weight)
+
+
+def with_gradients(difference: torch.Tensor, weight: torch.Tensor, options: Options) -> torch.Tensor:
+    return mean_error(difference, weight) + options.gradient_weight * gradients(difference, weight)
 
 
 def held_samples(targets: Path, count: int, part: Part) -> list[tuple[torch.Tensor, ...]]:

@@ -1,5 +1,6 @@
 """What needs PyTorch: skipped where it is not installed, as the project itself does without."""
 
+import math
 import zipfile
 
 import numpy as np
@@ -8,7 +9,15 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from data import Options, Samples, Scene, composite, crop, shape_mask  # noqa: E402
-from losses import TYPICAL_DEVIATION, affine_invariant, contrast, gradients, mean_error, standardised  # noqa: E402
+from losses import (  # noqa: E402
+    TYPICAL_DEVIATION,
+    affine_invariant,
+    contrast,
+    gradients,
+    log_affine_invariant,
+    mean_error,
+    standardised,
+)
 from network import NOISE, TIEFENRAUSCH, InvertedResidual, Network, Stage, costs, steepened  # noqa: E402
 from network import Options as NetworkOptions  # noqa: E402
 from start import copy_encoder, read_wheel  # noqa: E402
@@ -148,6 +157,19 @@ def test_affine_invariant_sees_neither_scale_nor_shift_of_disparity():
     assert difference.abs().max() < 1e-3
     inverted, _ = affine_invariant(-disparity.log(), disparity.log(), weight)
     assert inverted.abs().mean() > 0.5
+
+
+def test_log_affine_invariant_counts_what_is_far_as_much_as_what_is_near():
+    """Five planes, each half as far as the one before; the two farthest are taken for one, or the two nearest."""
+    target = torch.arange(5.0).mul(math.log(2)).repeat_interleave(4).expand(1, 1, 8, 20)
+    weight = torch.ones_like(target)
+    far, near = target.clone(), target.clone()
+    far[..., :8], near[..., 12:] = math.log(2) / 2, 3.5 * math.log(2)
+    assert log_affine_invariant(target * 3 + 2, target, weight).abs().max() < 1e-5
+    errors = [log_affine_invariant(predicted, target, weight).abs().mean() for predicted in (far, near)]
+    assert errors[0] == pytest.approx(errors[1].item(), rel=1e-4)
+    errors = [affine_invariant(predicted, target, weight)[0].abs().mean() for predicted in (far, near)]
+    assert errors[0] < errors[1] / 2
 
 
 def test_shrinking_relief_pays_nothing_and_is_seen_in_the_range():
