@@ -32,7 +32,7 @@ from torch import nn
 class Part:
     """
     share: of the minutes.
-    rate: of AdamW; it falls to zero in the last part. With the loss of the last part, 1e-3 undid in five minutes what
+    rate: of AdamW; it falls to zero in the last part of a run. With the loss of "full", 1e-3 undid in five minutes what
         the first had learned.
     batch: samples in a step.
     shapes: (height, width) of batches, landscape, portrait and square; sides are multiples of 32.
@@ -152,9 +152,8 @@ def optimiser_of(network: Network, options: Options) -> torch.optim.Optimizer:
 
 
 def rate_at(part: Part, left: float, step: int, options: Options) -> float:
-    """Of the learning; left: share of the part's time."""
-    falling = left if part is PARTS[-1] else 1.0
-    return part.rate * min(1, (step + 1) / options.warm_up) * max(0.0, falling)
+    """Of the learning. left: share of the time in which it falls; 1 until then."""
+    return part.rate * min(1, (step + 1) / options.warm_up) * max(0.0, left)
 
 
 class Run:
@@ -210,8 +209,9 @@ class Run:
         return total.item(), plain.item()
 
 
-def train_part(run: Run, part: Part, length: float, end: float, given: argparse.Namespace) -> None:
-    """Until `end`, in minutes of the whole; length: of the part, of which some may be over."""
+def train_part(run: Run, part: Part, length: float, end: float, last: bool, given: argparse.Namespace) -> None:
+    """Until `end`, in minutes of the whole; length: of the part, of which some may be over. In the last part the rate
+    falls to zero."""
     options = run.options
     shapes = tuple(zip(part.shapes, CHANCES, strict=True))
     data_options = replace(DataOptions(), shapes=shapes, crop=part.crop)
@@ -222,7 +222,8 @@ def train_part(run: Run, part: Part, length: float, end: float, given: argparse.
         network.steep = TIEFENRAUSCH.steep and not part.first
     began, before, means = time.monotonic(), run.minutes, None
     while run.minutes < end:
-        rate = rate_at(part, (end - run.minutes) / length, run.step, options)
+        left = (end - run.minutes) / length if last else 1.0
+        rate = rate_at(part, left, run.step, options)
         losses = run.learn(next(batches), part.first, rate)
         means = losses if means is None else tuple(0.97 * a + 0.03 * b for a, b in zip(means, losses, strict=True))
         run.minutes = before + (time.monotonic() - began) / 60
@@ -245,7 +246,7 @@ def main(given: argparse.Namespace, options: Options) -> None:
         length = part.share / total * given.minutes
         end += length
         if run.minutes < end:
-            train_part(run, part, length, end, given)
+            train_part(run, part, length, end, part is parts[-1], given)
 
 
 if __name__ == "__main__":

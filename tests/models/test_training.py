@@ -106,11 +106,10 @@ def test_standardised_difference_of_a_known_case():
     assert standardised(right, target, torch.zeros_like(weight)).abs().max() == 0
 
 
-def test_rate_falls_to_zero_in_the_last_part():
-    options, first, last = TrainOptions(), PARTS[0], PARTS[-1]
-    assert [rate_at(first, left, 10_000, options) for left in (1, 0.5, 0)] == [first.rate] * 3
-    assert [rate_at(last, left, 10_000, options) / last.rate for left in (1, 0.5, 0, -0.1)] == [1, 0.5, 0, 0]
-    assert rate_at(first, 1, 0, options) == pytest.approx(first.rate / options.warm_up)
+def test_rate_rises_and_falls_to_zero():
+    options, part = TrainOptions(), PARTS[0]
+    assert [rate_at(part, left, 10_000, options) / part.rate for left in (1, 0.5, 0, -0.1)] == [1, 0.5, 0, 0]
+    assert rate_at(part, 1, 0, options) == pytest.approx(part.rate / options.warm_up)
     assert sum(part.share for part in PARTS) == pytest.approx(1)
 
 
