@@ -11,14 +11,16 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from app import rays
 from app.ldi import LDI
 from app.levels import Level, cells, children, coarsen, part
 from app.network import Network
 
-FILLS = ("farbrausch", "push-pull")  # as `convert --fill` names them
+FILLS = ("farbrausch", "push-pull")  # as `convert --fill` names them; the first is the default there and in the page
 COLLAR_WEIGHT = 1e-4  # of the collar's own mixed colour: enough where a surface has no other colour, else nothing
 TINY = 1e-12  # a divisor where nothing is known
 GREY = 127.5  # of a surface that has no colour at all
+LEAST_CONTRAST = 0.03 * 255  # of a surface: what is smaller is noise
 KERNEL = 9  # cells of a 3x3 kernel
 
 
@@ -40,23 +42,29 @@ async def farbrausch(ldi: LDI, network: Network, options: FarbrauschOptions = Fa
     weight = _weights(ldi, chosen)
     # What grown pixels hold is undefined. The network gives it no weight, but zero times infinity is no number.
     colour = np.where(weight[:, None] > 0, ldi.colour[chosen], 0)
-    mean = _surface_means(level, colour, weight)
+    mean, contrast = _statistics(level, colour, weight)
     hole = np.nonzero(weight < 1)[0]
-    answer = await network.run(network_inputs(level, (colour - mean) / 255, weight, hole, options.levels))
+    answer = await network.run(network_inputs(level, (colour - mean) / contrast, weight, hole, options.levels))
     result = ldi.colour.copy()
-    result[chosen[hole]] = np.clip(answer * 255 + mean[hole], 0, 255)
+    result[chosen[hole]] = np.clip(answer * contrast[hole] + mean[hole], 0, 255)
     return result
 
 
-def _surface_means(level: Level, colour: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(M, 3) float32: for each pixel the mean colour of all that it hangs together with."""
+def _statistics(level: Level, colour: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each pixel the mean colour (M, 3) float32 of all that it hangs together with, and its standard deviation over
+    pixels and channels (M, 1)."""
     here, direction = np.nonzero(level.neighbours[:, :2] >= 0)  # each link once
     links = coo_array((np.ones(len(here), np.int8), (here, level.neighbours[here, direction])), (len(level),) * 2)
     count, surface = connected_components(links, directed=False)
-    total = np.bincount(surface, weight, count)
-    sums = np.stack([np.bincount(surface, weight * colour[:, c], count) for c in range(3)], 1)
-    means = np.where(total[:, None] > 0, sums / np.maximum(total, TINY)[:, None], GREY)
-    return means.astype(np.float32)[surface]
+    total = np.bincount(surface, weight, count)[:, None]
+
+    def means(values: np.ndarray) -> np.ndarray:
+        sums = [np.bincount(surface, weight * column, count) for column in values.T]
+        return np.stack(sums, 1) / np.maximum(total, TINY)
+
+    mean = np.where(total > 0, means(colour), GREY).astype(np.float32)[surface]
+    variance = means(np.square(colour - mean).mean(1, keepdims=True))
+    return mean, np.maximum(np.sqrt(variance), LEAST_CONTRAST).astype(np.float32)[surface]
 
 
 def network_inputs(
@@ -64,8 +72,10 @@ def network_inputs(
 ) -> dict[str, np.ndarray]:
     """What the network takes: the part's colours, and how its pixels hang together at each level.
 
-    level: M pixels. colour: (M, 3), in units of the sRGB range, less the mean of its surface. weight: (M,), 1 =
+    level: M pixels. colour: (M, 3), less the mean of its surface, in multiples of its contrast. weight: (M,), 1 =
     known, 0 = grown, little = collar. hole: (H,) indices of the pixels to fill, in the order of the answer (H, 3).
+
+    For `seam`, `hits` and `away` see `rays.inputs`.
 
     Each level k has one more row, which stands for all that is missing and stays zero: `cells_k` (M_k + 1, 9) the 3x3
     kernels, `reach_k` (M_k + 1, 1) = 9 / how many of the nine there are; `parent_k` (M_k + 1,) the pixel of level
@@ -77,7 +87,10 @@ def network_inputs(
         "hole": hole.astype(np.int32),
     }
     for k in range(levels):
-        kernel = _with_missing(cells(level), len(level))
+        kernel = cells(level)
+        if k == 0:
+            inputs |= rays.inputs(level, kernel, weight >= 1, hole)
+        kernel = _with_missing(kernel, len(level))
         inputs[f"cells_{k}"] = kernel
         count = (kernel < len(level)).sum(1, dtype=np.float32)
         inputs[f"reach_{k}"] = np.where(count > 0, KERNEL / np.maximum(count, 1), 0).astype(np.float32)[:, None]

@@ -27,7 +27,7 @@ from app.grow import grow
 from app.ldi import LDI, lift
 from app.network import OnnxNetwork
 from app.pipeline import LATTICE_LONG_SIDE, Options
-from models.farbrausch.data import COLLAR, CONTEXT, GROWN, KNOWN, NOTHING, held_out
+from models.farbrausch.pool import COLLAR, CONTEXT, GROWN, KNOWN, NOTHING, held_out
 
 LEAST_HOLE = 400  # grown pixels; a photo with fewer has nothing to learn from
 

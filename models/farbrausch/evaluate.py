@@ -27,8 +27,8 @@ from app.clean import TAU
 from app.inpaint import farbrausch, push_pull
 from app.ldi import LDI, lift
 from app.network import FILL_MODEL, OnnxNetwork
-from models.farbrausch.data import held_out
 from models.farbrausch.measures import Perception, psnr, ssim
+from models.farbrausch.pool import held_out
 from models.farbrausch.scenes import Scene, photo_scenes, rooms
 from models.farbrausch.stage import SEEN, Stage
 

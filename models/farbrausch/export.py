@@ -16,78 +16,34 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
+from torch.nn import BatchNorm2d
 
-from models.farbrausch.network import ANCHOR_SWEEPS, FARBRAUSCH, LARGEST_SCALE, TINY
+from app.rays import RAYS
+from models.farbrausch.anchor import SWEEPS, TINY
+from models.farbrausch.export_head import Head
+from models.farbrausch.graph import Graph
+from models.farbrausch.network import FARBRAUSCH, LARGEST_SCALE
 
 HERE = Path(__file__).resolve().parent
-LARGEST = 127  # int8, symmetric
-OPSET, IR_VERSION = 17, 8  # old enough for every ONNX Runtime Web of the last years
 LEVELS = FARBRAUSCH.anchor_levels
 KERNEL = 9
 
 
-class Graph:
-    """Nodes, constants and inputs in the making. Methods return the name of what they compute."""
-
-    def __init__(self, whole: bool):
-        self.whole, self.nodes, self.constants, self.inputs = whole, [], {}, {}
-
-    def op(self, kind: str, *inputs: str, **attributes) -> str:
-        name = f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
-        return name
-
-    def store(self, name: str, value: np.ndarray) -> str:
-        self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
-        return name
-
-    def number(self, value: float) -> str:
-        return self.store(f"number_{value}", np.float32(value))
-
-    def shape(self, *sides: int) -> str:
-        return self.store(f"shape_{'_'.join(map(str, sides))}", np.array(sides, np.int64))
-
-    def input(self, name: str, kind: int, *sides) -> str:
-        self.inputs[name] = helper.make_tensor_value_info(name, kind, sides)
-        return name
-
-    def weight(self, name: str, matrix: np.ndarray) -> str:
-        """(I, O) float32, rounded unless the network stays whole."""
-        if self.whole:
-            return self.store(name, matrix)
-        scale = np.maximum(np.abs(matrix).max(0, keepdims=True) / LARGEST, np.finfo(np.float32).tiny)
-        rounded = self.store(f"{name}_int8", np.rint(matrix / scale).astype(np.int8))
-        scale = self.store(f"{name}_scale", scale.astype(np.float32))
-        return self.op("Mul", self.op("Cast", rounded, to=TensorProto.FLOAT), scale)
-
-    def sum(self, x: str, axis: int = 1) -> str:
-        return self.op("ReduceSum", x, self.shape(axis), keepdims=0)
-
-    def gather(self, x: str, indices: str) -> str:
-        return self.op("Gather", x, indices, axis=0)
-
-    def model(self, output: str) -> onnx.ModelProto:
-        self.nodes.append(helper.make_node("Identity", [output], ["fill"]))
-        answer = helper.make_tensor_value_info("fill", TensorProto.FLOAT, ["holes", 3])
-        inputs = list(self.inputs.values())
-        graph = helper.make_graph(self.nodes, "farbrausch", inputs, [answer], list(self.constants.values()))
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-        onnx.checker.check_model(model, full_check=True)
-        return model
-
-
-class Levels:
-    """The inputs that say how the pixels of each level hang together, and the anchor that needs nothing else."""
+class Inputs:
+    """What `app.inpaint.network_inputs` gives, and the anchor that needs nothing else."""
 
     def __init__(self, graph: Graph):
         self.graph = graph
         add, whole, real = graph.input, TensorProto.INT32, TensorProto.FLOAT
         self.colour, self.weight = add("colour", real, "n0", 3), add("weight", real, "n0", 1)
-        self.hole = add("hole", whole, "holes")
+        self.hole, self.seam = add("hole", whole, "holes"), add("seam", whole, "seams")
+        self.hits, self.away = add("hits", whole, "holes", RAYS), add("away", real, "holes", RAYS)
         self.cells = [add(f"cells_{k}", whole, f"n{k}", KERNEL) for k in range(LEVELS)]
         self.reach = [add(f"reach_{k}", real, f"n{k}", 1) for k in range(LEVELS)]
         self.scale = [graph.op("Min", reach, graph.number(LARGEST_SCALE)) for reach in self.reach]
+        # 1, and 0 in the row that stands for what is missing
+        self.exists = [graph.op("Min", reach, graph.number(1)) for reach in self.reach]
         self.parent = [add(f"parent_{k}", whole, f"n{k}") for k in range(LEVELS)]
         self.children = [add(f"children_{k}", whole, f"n{k + 1}", 4) for k in range(LEVELS)]
 
@@ -102,65 +58,112 @@ class Levels:
             weight.append(g.op("Min", total, g.number(1)))
         anchor = colour.pop()
         for k in reversed(range(LEVELS)):
-            anchor = g.gather(anchor, self.parent[k])
-            for _ in range(ANCHOR_SWEEPS):
-                mean = g.op("Mul", g.sum(g.gather(anchor, self.cells[k])), g.number(1 / KERNEL))
-                mean = g.op("Mul", mean, self.reach[k])
-                own = g.op("Mul", weight[k], g.op("Sub", colour[k], mean))
-                anchor = g.op("Mul", g.op("Add", mean, own), self.exists(k))
+            anchor = self.smooth(g.gather(anchor, self.parent[k]), k, colour[k], weight[k])
         return anchor
 
-    def exists(self, k: int) -> str:
-        """(N, 1): 1, and 0 in the row that stands for what is missing."""
-        return self.graph.op("Min", self.reach[k], self.graph.number(1))
+    def smooth(self, anchor: str, k: int, colour: str, weight: str) -> str:
+        """Sweeps over a level (N, 3). Of the finest one, which has most pixels, only the hole changes."""
+        g, (cells, reach) = self.graph, (self.cells[k], self.reach[k])
+        known = colour
+        if k == 0:
+            index = g.op("Unsqueeze", g.op("Cast", self.hole, to=TensorProto.INT64), g.shape(1))
+            cells, reach, colour, weight = (g.gather(part, self.hole) for part in (cells, reach, colour, weight))
+        share = g.op("Mul", g.op("Mul", reach, g.number(1 / KERNEL)), g.op("Sub", g.number(1), weight))
+        own = g.op("Mul", weight, colour)
+        for _ in range(SWEEPS):
+            swept = g.op("Add", own, g.op("Mul", share, self.sums(anchor, cells, 3)))
+            anchor = g.op("ScatterND", known, index, swept) if k == 0 else swept
+        return anchor
+
+    def sums(self, x: str, indices: str, width: int, count: int = KERNEL) -> str:
+        """(M, width): sums of the rows of x that (M, count) indices name. MatMul adds several times faster than
+        ReduceSum."""
+        g = self.graph
+        flat = g.op("Reshape", g.gather(x, indices), g.shape(-1, count * width))
+        return g.op(
+            "MatMul", flat, g.store(f"sum_{count}_{width}", np.tile(np.eye(width, dtype=np.float32), (count, 1)))
+        )
 
     def pool(self, x: str, k: int) -> str:
         """Level k to level k + 1: means over the pixels that there are."""
         g = self.graph
-        count = g.op("Max", g.sum(g.gather(self.exists(k), self.children[k])), g.number(1))
+        count = g.op("Max", g.sum(g.gather(self.exists[k], self.children[k])), g.number(1))
         return g.op("Div", g.sum(g.gather(x, self.children[k])), count)
+
+
+class UNet:
+    """The convolutions. weights: the state dict of `network.Network`, as arrays."""
+
+    def __init__(self, graph: Graph, inputs: Inputs, weights: dict[str, np.ndarray]):
+        self.graph, self.inputs, self.weights, self.width = graph, inputs, weights, {}
+        names = [name.split(".") for name in weights if name.startswith("unet.enc.") and name.endswith("sums.weight")]
+        self.depths = [sum(int(name[2]) == k for name in names) for k in range(1 + max(int(name[2]) for name in names))]
+
+    def convolution(self, name: str, parts: list[tuple[str, str]], scale: str, exists: str) -> str:
+        """A partial convolution over several arrays (N, C), each with its own indices (M, 9), to (M, O), without the
+        sum with its input. Batch normalisation becomes part of the weights."""
+        g, kernel, offset = self.graph, *folded(self.weights, f"unet.{name}")
+        total, start = None, 0
+        for i, (x, cells) in enumerate(parts):
+            piece = kernel[:, :, start : start + self.width[x]]
+            start += self.width[x]
+            count = KERNEL * self.width[x]
+            matrix = g.weight(f"{name}.{i}", piece.reshape(count, -1))
+            product = g.op("MatMul", g.op("Reshape", g.gather(x, cells), g.shape(-1, count)), matrix)
+            total = g.op("Add", total, product) if total else product
+        shifted = g.op("Add", g.op("Mul", total, scale), g.store(f"{name}.offset", offset))
+        answer = g.op("Mul", g.op("Relu", shifted), exists)
+        self.width[answer] = kernel.shape[3]
+        return answer
+
+    def down(self, x: str) -> list[str]:
+        """(N_k, widths[k]) of each level."""
+        inputs, levels = self.inputs, []
+        self.width[x] = 4
+        for k, depth in enumerate(self.depths):
+            if k:
+                x, below = inputs.pool(x, k - 1), x
+                self.width[x] = self.width[below]
+            for i in range(depth):
+                answer = self.convolution(f"enc.{k}.{i}", [(x, inputs.cells[k])], inputs.scale[k], inputs.exists[k])
+                if self.width[answer] == self.width[x]:
+                    answer, width = self.graph.op("Add", x, answer), self.width[x]
+                    self.width[answer] = width
+                x = answer
+            levels.append(x)
+        return levels
+
+    def up(self, k: int, x: str, skip: str, wanted: str | None = None) -> str:
+        """From level k + 1 to level k: at all of its pixels, or the wanted ones."""
+        g, inputs = self.graph, self.inputs
+        cells, scale, exists = inputs.cells[k], inputs.scale[k], inputs.exists[k]
+        if wanted:
+            cells, scale, exists = (g.gather(part, wanted) for part in (cells, scale, exists))
+        return self.convolution(f"dec.{k}", [(x, g.gather(inputs.parent[k], cells)), (skip, cells)], scale, exists)
+
+
+def folded(weights: dict[str, np.ndarray], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """(3, 3, I, O) kernel and (O,) offset of a convolution and its normalisation."""
+    mean, variance, gain, bias = (
+        weights[f"{name}.norm.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+    )
+    factor = gain / np.sqrt(variance + BatchNorm2d(1).eps)
+    return weights[f"{name}.sums.weight"].transpose(2, 3, 1, 0) * factor, bias - mean * factor
 
 
 def build(weights: dict[str, np.ndarray], whole: bool = False) -> onnx.ModelProto:
     """The network for the LDI. weights: the state dict, as arrays. whole: float32 weights instead of int8."""
     g = Graph(whole)
-    levels = Levels(g)
-    deepest = max(int(name.split(".")[1]) for name in weights if name.startswith("enc."))
-
-    def convolution(name: str, parts: list[tuple[str, str]], scale: str) -> str:
-        """A partial convolution over several arrays (N, C), each with its own indices (M, 9), to (M, O)."""
-        kernel = weights[f"{name}.weight"].transpose(2, 3, 1, 0)  # (3, 3, I, O)
-        split = np.cumsum([width_of[x] for x, _ in parts])[:-1]
-        total = g.store(f"{name}.bias", weights[f"{name}.bias"])
-        for i, ((x, cells), piece) in enumerate(zip(parts, np.split(kernel, split, 2), strict=True)):
-            rows = KERNEL * piece.shape[2]
-            flat = g.op("Reshape", g.gather(x, cells), g.shape(-1, rows))
-            matrix = g.weight(f"{name}.{i}", piece.reshape(rows, -1))
-            total = g.op("Add", g.op("MatMul", flat, matrix), total)
-        answer = g.op("Relu", g.op("Mul", total, scale))
-        width_of[answer] = kernel.shape[3]
-        return answer
-
-    anchor = levels.anchor()
-    known = g.op("Cast", g.op("Greater", levels.weight, g.number(0.5)), to=TensorProto.FLOAT)
-    x = g.op("Concat", anchor, known, axis=1)
-    width_of, skips = {x: 4}, []
-    for k in range(deepest + 1):
-        if k:
-            pooled = levels.pool(x, k - 1)
-            width_of[pooled] = width_of[x]
-            x = pooled
-        for i in range(sum(name.startswith(f"enc.{k}.") and name.endswith("weight") for name in weights)):
-            x = convolution(f"enc.{k}.{i}", [(x, levels.cells[k])], levels.scale[k])
-        skips.append(x)
-    for k in reversed(range(deepest)):
-        cells, scale = levels.cells[k], levels.scale[k]
-        if k == 0:  # only the hole is wanted
-            cells, scale = g.gather(cells, levels.hole), g.gather(scale, levels.hole)
-        x = convolution(f"dec.{k}", [(x, g.gather(levels.parent[k], cells)), (skips[k], cells)], scale)
-    out = g.weight("out.0", weights["out.weight"][:, :, 0, 0].T)
-    residual = g.op("Add", g.op("MatMul", x, out), g.store("out.bias", weights["out.bias"]))
-    return g.model(g.op("Add", residual, g.gather(anchor, levels.hole)))
+    inputs = Inputs(g)
+    unet, anchor = UNet(g, inputs, weights), inputs.anchor()
+    known = g.op("Cast", g.op("Greater", inputs.weight, g.number(0.5)), to=TensorProto.FLOAT)
+    *skips, x = unet.down(g.op("Concat", anchor, known, axis=1))
+    for k in reversed(range(1, len(skips))):
+        x = unet.up(k, x, skips[k])
+    here, there = (  # of the finest level only the hole is wanted, and what rays reach
+        (unet.up(0, x, skips[0], wanted), g.gather(anchor, wanted)) for wanted in (inputs.hole, inputs.seam)
+    )
+    return g.model(Head(g, inputs.hits, inputs.away, weights).answer(here, there))
 
 
 def main() -> None:
@@ -170,9 +173,8 @@ def main() -> None:
     parser.add_argument("--float", action="store_true", help="do not round the weights")
     given = parser.parse_args()
     state = torch.load(given.weights, map_location="cpu")
-    model = build({name: tensor.float().numpy() for name, tensor in state.items()}, given.float)
-    onnx.save(model, given.out)
-    print(f"{sum(tensor.numel() for tensor in state.values()):,} parameters, {given.out.stat().st_size:,} bytes")
+    onnx.save(build({name: tensor.float().numpy() for name, tensor in state.items()}, given.float), given.out)
+    print(f"{given.out.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

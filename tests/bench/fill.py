@@ -2,7 +2,8 @@
 
     python -m tests.bench.fill [PHOTO...]
 
-Medians of RUNS photos after one that warms up, on the sample with the most layers unless photos are given.
+Medians of RUNS photos after one that warms up, on the sample with the most layers unless photos are given; each is
+scaled to MEGAPIXELS.
 """
 
 import sys
@@ -25,13 +26,13 @@ def measure(data: bytes, fill: str) -> tuple[float, int]:
 
 
 def main(arguments: list[str]) -> None:
-    given = {path: Path(path).read_bytes() for path in arguments}
-    for title, data in (given or {SAMPLE.name: enlarge(SAMPLE, MEGAPIXELS)}).items():
+    for photo in [Path(path) for path in arguments] or [SAMPLE]:
+        data = enlarge(photo, MEGAPIXELS)
         found = {fill: measure(data, fill) for fill in FILLS}
         for fill, (milliseconds, memory) in found.items():
-            print(f"{title}: {fill:12} {milliseconds:5.0f} ms, {memory / 2**20:.0f} MiB")
+            print(f"{photo.name}: {fill:12} {milliseconds:5.0f} ms, {memory / 2**20:.0f} MiB")
         (network, more), (classical, less) = found.values()
-        print(f"{title}: ratio {network / classical:.1f}, {(more - less) / 2**20:+.0f} MiB")
+        print(f"{photo.name}: ratio {network / classical:.1f}, {(more - less) / 2**20:+.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -115,3 +115,13 @@ def test_network_inputs_hang_together(scene):
         assert (parent[children[own, place]] == own).all()
         assert rows - len(own) <= max(2, 0.03 * rows)  # where a surface winds within a cell, one of two pixels counts
         rows = coarse
+
+
+@in_browser
+def test_a_darker_photo_is_filled_darker_and_a_duller_one_duller():
+    """Colours go to the network less the mean of their surface and in multiples of its contrast."""
+    ldi = build(scenes.square()).ldi
+    hole = ldi.hole
+    bright = by_network(ldi)[hole]
+    ldi.colour = ldi.colour / 2 + 20
+    assert np.abs(by_network(ldi)[hole] - (bright / 2 + 20)).max() < 0.5
