@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", dest="output", metavar="DIR", type=Path, help="where to write (default: beside the photo)")
     add("--depth", metavar="FILE", type=Path, help="depth map of the photo: grey image or .npy, near = large")
     add("--depth-far-is-large", action="store_true", help="the depth map holds distances")
-    add("--fill", choices=FILLS, default=Options().fill, help="default: %(default)s")
+    add("--fill", choices=FILLS, default=FILLS[0], help="default: %(default)s")
     shift = "shift of near against far, share of the width (default: %(default)s)"
     add("--range", metavar="SHARE", type=_share, default=Options().range, help=shift)
     add("--views", metavar="DIR", type=Path, help="write PNGs from the centre and the extremes, and masks of holes")

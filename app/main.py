@@ -95,7 +95,12 @@ class Worker:
 
         stored = network.Stored.load()
         trial, notes = await backends.choose(open_on, stored, forced)
-        fill_network = await _open_fill(trial.backend, ios) if fill == "farbrausch" else None
+        fill_network = None
+        if fill == "farbrausch":
+            try:
+                fill_network = await _open_fill(trial.backend, ios)
+            except backends.Unsound as error:
+                fill, notes = "push-pull", [*notes, f"The fill network was not used: {error}."]
         self.pipeline = Pipeline(trial.network, Options(fill=fill), fill_network)
         name = f"{stored.name}, on {trial.network.name}"
         return {"backend": trial.backend, "name": name, "deviation": trial.deviation, "notes": notes}
@@ -128,12 +133,9 @@ async def _open(model: Path, backend: str) -> WebNetwork:
 
 
 async def _open_fill(depth_backend: str, ios: bool) -> WebNetwork:
-    """The fill's network, always on WASM: gathering rows is no work for an accelerator."""
+    """The fill's network, always on WASM: gathering rows is no work for an accelerator. Raises backends.Unsound."""
     threads = depth_backend != "wasm" and not await ort.obstacle("wasm-threads", ios, False)
-    try:
-        return await _open(network.FILL_MODEL, "wasm-threads" if threads else "wasm")
-    except backends.Unsound as error:
-        raise UserError("no-network", "The fill network does not run in this browser.") from error
+    return await _open(network.FILL_MODEL, "wasm-threads" if threads else "wasm")
 
 
 def _unsound(reason: str, error: JsException) -> backends.Unsound:

@@ -31,7 +31,7 @@ Progress = Callable[[str, float], None]  # stage, fraction of it that is done; m
 class Options:
     """lattice_long_side: of the geometry; a smaller photo has a lattice of its own size.
     range: largest relative shift of nearest against farthest, share of the photo's width; the camera's and the fill's.
-    fill: one of `inpaint.FILLS`.
+    fill: one of `inpaint.FILLS`; here the one that needs no network.
     The others: of the stages.
     """
 

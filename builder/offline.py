@@ -10,7 +10,7 @@ UNLISTED = ("sw.js", "static/share.json")
 # Kept by devices that use them, as the runtimes beside the WASM one; `*` also matches slashes.
 EXTRA = ("vendor/ort/*webgpu*", "vendor/ort/*asyncify*")
 EXTRA += ("static/screenshots/*", "static/icons/*-512.png", "*/LICENSE", "*.md", "app/cli.py", "app/render.py")
-EXTRA += ("models/farbrausch/*",)
+EXTRA += ("models/*.jpg",)
 WORK = ("static/movie.js",)
 SHELL = ("*.html", "manifest.webmanifest", "static/*")
 

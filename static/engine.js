@@ -29,7 +29,7 @@ export class Engine extends EventTarget {
   #script = null;
   #worker = null;
   #backend = "auto";
-  #fill = "push-pull"; // of app/inpaint.py
+  #fill = "farbrausch"; // of app/inpaint.py
   #conversion = null; // the promise of the one that runs
   #broken = null; // rejects what is waiting for a worker that will not answer any more
 
