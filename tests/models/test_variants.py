@@ -62,7 +62,7 @@ def test_qdq_answers_much_the_same(whole, quantised):
 
 
 def test_qdq_clips_where_relu6_did(whole, quantised):
-    """The quantised range of what a Clip made begins at 0 and ends at 6 or before; the Clip itself is gone, outside the head."""
+    """The quantised range of what a Clip made begins at 0, ends at 6 or before; the Clip is gone but in the head."""
     values = constants(quantised)
     clipped = {node.output[0] for node in whole.graph.node if node.op_type == "Clip"}
     ranges = [
