@@ -62,7 +62,7 @@ def test_qdq_answers_much_the_same(whole, quantised):
 
 
 def test_qdq_clips_where_relu6_did(whole, quantised):
-    """The quantised range of what a Clip made begins at 0 and ends at 6 or before; the Clip itself is gone."""
+    """The quantised range of what a Clip made begins at 0, ends at 6 or before; the Clip is gone but in the head."""
     values = constants(quantised)
     clipped = {node.output[0] for node in whole.graph.node if node.op_type == "Clip"}
     ranges = [
@@ -72,12 +72,12 @@ def test_qdq_clips_where_relu6_did(whole, quantised):
     ]
     assert len(ranges) > 50
     assert all(zero == 0 and 0 < high <= SIX + 1e-5 for high, zero in ranges)
-    assert not any(node.op_type == "Clip" for node in quantised.graph.node)
+    assert {node.name for node in quantised.graph.node if node.op_type == "Clip"} <= set(head(whole))
 
 
 def test_head_stays_float(whole, quantised):
     assert whole.graph.node[-1].name in head(whole)
-    assert not any(name.startswith(("/stem", "/fuse")) for name in head(whole))
+    assert not any(name.startswith(("/stem", "/fuse.1")) for name in head(whole))
     makers = {name: node for node in quantised.graph.node for name in node.output}
     assert makers["log_disparity"].op_type != "DequantizeLinear"
 
