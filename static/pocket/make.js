@@ -30,9 +30,9 @@ const ERRORS = [0.05, 64]; // lattice pixels by which the surface may be off: th
 const COARSE = 12;
 const ROUNDS = 8; // of that search, on a logarithmic scale
 // In a shorter link surface and picture fight for each byte, and which should win differs: tried are a finer surface than
-// usual, and the photo alone without the pages behind it, with a backdrop where the surface opens. Of the astronaut at
-// 4,096 characters the views are off by 35.4, 33.3 and 21.6 grey levels (root of the mean square), of the cup at 8,000
-// by 12.7, 13.1 and 14.6.
+// usual, and the photo alone without the pages behind it, with a backdrop where the surface opens. Of an astronaut at
+// 4,096 characters the views were off by 35.4, 33.3 and 21.6 grey levels (root of the mean square), of a cup at 8,000
+// by 12.7, 13.1 and 14.6 (with layers of an earlier depth network).
 const SHORT = 7000; // bytes
 const TRIED = [{ share: MESH_SHARE }, { share: 0.3 }, { share: 0.1, alone: true }];
 
