@@ -48,6 +48,15 @@ def test_a_backend_by_address_and_by_setting(fresh, site):
     studio.wait_result()
 
 
+def test_without_the_fill_network_the_classical_fill_is_taken_and_the_page_says_so(fresh, copied_site):
+    folder, server = copied_site
+    (folder / "models/farbrausch/farbrausch.onnx").write_bytes(b"no network")
+    studio = fresh(server.address, service_workers="block")
+    assert "The fill network was not used" in studio.facts()["Fallback"]
+    studio.give_sample("cat")
+    studio.wait_result()
+
+
 def test_the_fill_by_address(fresh, site):
     """Each fill makes another picture of the same photo, and the network's is the one that is made unasked."""
     made = []
