@@ -57,8 +57,7 @@ def affine_invariant(predicted, target, weight) -> tuple[torch.Tensor, torch.Ten
 def log_affine_invariant(predicted, target, weight) -> torch.Tensor:
     """Difference (B, 1, H, W) of the normalised log-disparities: what is far counts as much as what is near.
 
-    In disparity alone, the back of a deep scene is next to nothing, and its order got worse (TartanAir's ordinal error
-    went from 0.50 to 0.65).
+    In disparity alone, the back of a deep scene is next to nothing. What this term gains by itself was not measured.
     """
     known = weight > 0
     (ours, _), (theirs, their_range) = (normalised(values, known) for values in (predicted, target))

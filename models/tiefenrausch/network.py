@@ -29,7 +29,7 @@ from torch import nn
 IMAGE_MEAN, IMAGE_GAIN = 127 / 255, 255 / 128  # of photos in 0..1, to about -1..1, as EfficientNet-Lite takes them
 SIZE = (384, 288)  # at which costs are given
 REACH, BLUR = 13, 21  # pixels, windows of `steepened`; smeared edges are ten to twenty pixels wide
-GAIN = 16.0  # of `steepened`, of what is above NOISE: a ramp of ten pixels keeps a third of its width
+GAIN = 16.0  # of `steepened`, of what is above NOISE: a rise by 0.3 in ten pixels then takes 2.5, in twenty 14
 NOISE = 0.01  # log-disparity; without it the lumps within a face become steps
 
 
