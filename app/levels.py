@@ -38,11 +38,13 @@ def coarsen(level: Level) -> tuple[Level, np.ndarray]:
     """
     x, y, neighbours = level.x, level.y, level.neighbours
     index = np.arange(len(level), dtype=np.int32)
-    within = np.stack([x % 2 == 0, y % 2 == 0, x % 2 == 1, y % 2 == 1], 1) & (neighbours >= 0)  # links inside the cell
-    inner = np.where(within, neighbours, index[:, None])
+    first_column, first_row = x % 2 == 0, y % 2 == 0
+    across = np.where(first_column, neighbours[:, RIGHT], neighbours[:, LEFT])  # the links inside the cell
+    along = np.where(first_row, neighbours[:, DOWN], neighbours[:, UP])
+    across, along = np.where(across < 0, index, across), np.where(along < 0, index, along)
     root = index
     while True:
-        lower = root[inner].min(1)
+        lower = np.minimum(root, np.minimum(root[across], root[along]))
         if (lower == root).all():
             break
         root = lower
@@ -52,8 +54,8 @@ def coarsen(level: Level) -> tuple[Level, np.ndarray]:
     parent = parent[root]
 
     coarse = np.full((len(roots), 4), -1, np.int32)
-    for k in (RIGHT, DOWN):
-        crossing = np.nonzero((neighbours[:, k] >= 0) & ~within[:, k])[0]
+    for k, inside in ((RIGHT, first_column), (DOWN, first_row)):
+        crossing = np.nonzero((neighbours[:, k] >= 0) & ~inside)[0]
         first, second = parent[crossing], parent[neighbours[crossing, k]]
         coarse[first, k] = second  # two fine links may lead to two coarse pixels: the last one counts
         won = coarse[first, k] == second
