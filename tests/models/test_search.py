@@ -14,19 +14,26 @@ from network import TIEFENRAUSCH, InvertedResidual, Network  # noqa: E402
 from predictor import Predictor  # noqa: E402
 from search import (  # noqa: E402
     CHOICES,
+    DEEPEST_COUNTS,
     SLOWEST,
     Search,
     child,
     collect,
     draw,
+    encoded,
     evolve,
     genome_of,
     member_of,
     propose,
     read_results,
     report,
+    train,
+    trained_encoders,
     unbeaten,
 )
+from start import start_from  # noqa: E402
+
+from app.network import DEPTH_MODEL  # noqa: E402
 
 # Every block takes as long as its channels are many; then the slowest members are beyond SLOWEST.
 TABLE_MADE_UP = {block.key: block.inputs * block.expansion / 14 for block in every_block()}
@@ -183,3 +190,44 @@ def test_report_is_a_table_of_some_of_the_front_and_the_shipped_network():
     assert lines[-1].startswith(f"| {latency(TIEFENRAUSCH, TABLE_MADE_UP):.0f} |")
     times = [int(line.split("|")[1]) for line in lines[2:-1]]
     assert times == sorted(times)
+
+
+def batch(seed):
+    """Pictures with a bright half, which is near."""
+    generator = torch.Generator().manual_seed(seed)
+    near = (torch.rand(4, 1, 1, 1, generator=generator) * 64).floor() > torch.arange(64).view(1, 1, 1, 64)
+    near = near.expand(4, 1, 64, 64).float()
+    image = (0.25 + 0.5 * near + 0.1 * torch.rand(4, 3, 64, 64, generator=generator)).clamp(0, 1)
+    return image, near, torch.ones_like(near)
+
+
+@pytest.fixture(scope="module")
+def encoders():
+    return trained_encoders(DEPTH_MODEL)
+
+
+@pytest.mark.parametrize("count", DEEPEST_COUNTS)
+def test_members_see_what_the_trained_encoder_sees(encoders, count):
+    """Whether all of its blocks are there, or fewer: then what comes before the others."""
+    image, target, weight = batch(0)
+    whole = Network(replace(TIEFENRAUSCH, normalise=False)).eval()
+    start_from(whole, DEPTH_MODEL)
+    with torch.no_grad():
+        expected = whole.encode(image)[:-1]
+        deepest = expected[-1]
+        for block in list(whole.enc[-1])[:count]:
+            deepest = block(deepest)
+    genome = genome_of(TIEFENRAUSCH)
+    genome[0] = count
+    seen = encoded(encoders, image, target, weight).seen_by(member_of(genome))
+    assert len(seen) == len(whole.enc)
+    for one, other in zip(seen, [*expected, deepest], strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_short_trainings_learn_and_repeat(encoders):
+    held = [encoded(encoders, *batch(100))]
+    batches = [encoded(encoders, *batch(seed), torch.bfloat16) for seed in range(3)]
+    none, few, again, more = (train(TIEFENRAUSCH, batches, held, Search(steps=steps)) for steps in (0, 5, 5, 100))
+    assert few == again
+    assert more < 0.75 * none
