@@ -30,6 +30,7 @@ from data import Options as DataOptions
 from data import Samples
 from network import EFFICIENTNET_LITE0, TIEFENRAUSCH, Network, Options, costs
 from predictor import Predictor
+from scipy.stats import spearmanr
 from start import copy_weights, read_folded
 from torch import nn
 from train import CHANCES, PARTS, first_loss_of, held_samples, loss_of
@@ -239,8 +240,18 @@ def collect(path: Path, loss_after, table: dict[str, float], options: Search) ->
             file.write(json.dumps({"genome": genome, "loss": round(loss, 5), "steps": options.steps}) + "\n")
 
 
+def foresight(known: list[dict]) -> float:
+    """Rank correlation of the losses with what the predictor, taught with the others alone, expects of each member."""
+    losses, expected = [entry["loss"] for entry in known], []
+    for entry in known:
+        others = [other for other in known if other is not entry]
+        predictor = Predictor([other["genome"] for other in others], [other["loss"] for other in others])
+        expected += predictor.predict([entry["genome"]])[0].tolist()
+    return float(spearmanr(losses, expected).statistic)
+
+
 def report(known: list[dict], table: dict[str, float], options: Search) -> str:
-    """The front as a Markdown table, and the shipped network for comparison."""
+    """The front as a Markdown table, and the shipped network for comparison; then what it rests on."""
     predictor = Predictor([entry["genome"] for entry in known], [entry["loss"] for entry in known])
     front = evolve(predictor, table, options, random.Random(0))
     genomes = [*spread(front, options.shown), genome_of(TIEFENRAUSCH)]
@@ -251,7 +262,9 @@ def report(known: list[dict], table: dict[str, float], options: Search) -> str:
         spent = f"{adds / 1e9:.2f} | {parameters / 1e6:.2f}"
         genes = f"deepest {genome[0]}, " + ", ".join(f"{name} {getattr(member, name)}" for name in list(SPACE)[1:])
         lines.append(f"| {latency(member, table):.0f} | {loss:.3f} ± {deviation:.3f} | {spent} | {genes} |")
-    return "\n".join([*lines[:-1], f"{lines[-1]} (shipped)"])
+    lines[-1] = lines[-1].removesuffix(" |") + " (shipped) |"
+    rests_on = f"{len(known)} members trained; rank correlation of those left out with what the others say of them:"
+    return "\n".join([*lines, "", f"{rests_on} {foresight(known):.2f}"])
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from search import (  # noqa: E402
     draw,
     encoded,
     evolve,
+    foresight,
     genome_of,
     member_of,
     propose,
@@ -172,6 +173,13 @@ def test_trainings_of_other_lengths_are_not_mixed(tmp_path):
         collect(tmp_path / "results.jsonl", lambda _: 1.0, TABLE_MADE_UP, replace(QUICK, steps=QUICK.steps + 1))
 
 
+def test_foresight_tells_what_can_be_learned_from_what_cannot():
+    genomes = [draw(random.Random(seed)) for seed in range(30)]
+    noise = np.random.default_rng(0).normal(size=30)
+    assert foresight([{"genome": genome, "loss": made_up_loss(genome)} for genome in genomes]) > 0.8
+    assert foresight([{"genome": genome, "loss": loss} for genome, loss in zip(genomes, noise, strict=True)]) < 0.5
+
+
 def test_what_is_trained_next_is_uncertain_or_near_the_front(tmp_path):
     known = [{"genome": (g := draw(random.Random(seed))), "loss": made_up_loss(g)} for seed in range(9)]
     unsure = propose(known, TABLE_MADE_UP, QUICK, random.Random(9))
@@ -184,9 +192,10 @@ def test_what_is_trained_next_is_uncertain_or_near_the_front(tmp_path):
 
 def test_report_is_a_table_of_some_of_the_front_and_the_shipped_network():
     known = [{"genome": (g := draw(random.Random(seed))), "loss": made_up_loss(g)} for seed in range(12)]
-    lines = report(known, TABLE_MADE_UP, replace(QUICK, shown=3)).splitlines()
+    *lines, empty, rests_on = report(known, TABLE_MADE_UP, replace(QUICK, shown=3)).splitlines()
     assert len(lines) == 2 + 3 + 1
     assert all("decoder (" in line for line in lines[2:])
+    assert (empty, rests_on[:10]) == ("", "12 members")
     assert lines[-1].startswith(f"| {latency(TIEFENRAUSCH, TABLE_MADE_UP):.0f} |")
     times = [int(line.split("|")[1]) for line in lines[2:-1]]
     assert times == sorted(times)
