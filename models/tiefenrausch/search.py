@@ -146,7 +146,9 @@ def spread(values, count: int) -> list:
 
 
 def propose(known: list[dict], table: dict[str, float], options: Search, generator: random.Random) -> list[int]:
-    """The genome to be trained next."""
+    """The genome to be trained next; the first is the shipped network's."""
+    if not known:
+        return genome_of(TIEFENRAUSCH)
     if len(known) < options.random_first:
         return draw(generator)
     predictor = Predictor([entry["genome"] for entry in known], [entry["loss"] for entry in known])

@@ -162,6 +162,7 @@ def test_collecting_goes_on_where_it_was(tmp_path):
     assert len(read_results(path)) == 2
     collect(path, loss_after, TABLE_MADE_UP, QUICK)
     known = read_results(path)
+    assert asked[0] == TIEFENRAUSCH  # what all others are compared with
     assert len(known) == QUICK.members
     assert asked[3] == asked[2]  # the one that was interrupted
     assert len({tuple(entry["genome"]) for entry in known}) == QUICK.members
