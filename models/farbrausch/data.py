@@ -38,10 +38,11 @@ class Batches:
         self.batch, self.random = batch, torch.Generator().manual_seed(seed)
 
     def draw(self) -> tuple[torch.Tensor, ...]:
-        """truth, given (B, 3, SIDE, SIDE), weight, exists (B, 1, SIDE, SIDE), contrast (B, 1, 1, 1), all float32; hole
-        (P,), hits (P, RAYS) int64, indices into the flat pixels of the batch: as `network.Network` takes them.
+        """truth, given (B, 3, SIDE, SIDE), weight, exists (B, 1, SIDE, SIDE), mean (B, 3, 1, 1), contrast (B, 1, 1, 1),
+        all float32; hole (P,), hits (P, RAYS) int64, indices into the flat pixels of the batch: as `network.Network`
+        takes them.
 
-        Given is truth with foreign colour in the collar. Colours are multiples of the contrast.
+        Given is truth with foreign colour in the collar. Colours are less the mean, in multiples of the contrast.
         """
         number = self.batch
         which = torch.randint(len(self.colours), (number,), generator=self.random)
@@ -51,7 +52,7 @@ class Batches:
         truth, elsewhere = self._turned(both).chunk(2)
         chosen = torch.randint(len(self.bands), (number,), generator=self.random)
         band = self.bands[chosen][:, None]
-        truth, contrast = self._normal(truth, band == KNOWN, elsewhere)
+        truth, mean, contrast = self._normal(truth, band == KNOWN, elsewhere)
         foreign = (torch.rand(number, 3, 1, 1, generator=self.random) - 0.5) / contrast
         share = torch.rand(band.shape, generator=self.random) * (band == COLLAR)
         given = torch.lerp(truth, foreign, share)
@@ -60,7 +61,7 @@ class Batches:
         hole = torch.cat([self.holes[piece].long() + i * SIDE**2 for i, piece in enumerate(pieces)])
         hits = torch.cat([self.hits[piece].long() + i * SIDE**2 for i, piece in enumerate(pieces)])
         none = torch.cat([self.hits[piece] < 0 for piece in pieces])
-        return truth, given, weight, (band != NOTHING).float(), contrast, hole, hits.masked_fill_(none, -1)
+        return truth, given, weight, (band != NOTHING).float(), mean, contrast, hole, hits.masked_fill_(none, -1)
 
     def _turned(self, colours: torch.Tensor) -> torch.Tensor:
         """The whole batch (B, 3, H, W) turned, mirrored, or neither, with its channels in any order."""
@@ -71,8 +72,8 @@ class Batches:
 
     def _normal(
         self, colours: torch.Tensor, known: torch.Tensor, elsewhere: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Colours (B, 3, H, W) less a mean, in multiples of the contrast (B, 1, 1, 1), a standard deviation.
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Colours (B, 3, H, W) less a mean (B, 3, 1, 1), in multiples of a contrast (B, 1, 1, 1), a standard deviation.
 
         In use both are those of the known pixels of a whole surface, of which a window shows a part: a part that is
         white all over may lie far above the mean. So here they are those of the known pixels and of the colours
@@ -85,4 +86,4 @@ class Batches:
         mean, square = (torch.lerp(a, b, share) for a, b in zip(here, there, strict=True))
         variance = (square - mean.square()).mean(1, keepdim=True)
         contrast = variance.clamp(min=(LEAST_CONTRAST / 255) ** 2).sqrt()
-        return (colours - mean) / contrast, contrast
+        return (colours - mean) / contrast, mean, contrast

@@ -1,9 +1,11 @@
 """Train the fill network, or the large one that it is measured against.
 
     python -m models.farbrausch.train POOL OUT --minutes 60 [--large] [--compile]
+    python -m models.farbrausch.train POOL FINISHED --minutes 24 --finish OUT/farbrausch.pt [--compile]
 
 POOL is what `pool.py` made. The rate falls to zero in the given minutes of training, and then it ends; started again,
-it goes on from OUT/last.pt. Time, not steps, is the budget, because other work runs on the same machine.
+it goes on from OUT/last.pt. Time, not steps, is the budget, because other work runs on the same machine. The second
+command goes on from trained weights, at a lower rate, with what a fill looks like as part of the loss (`looks.py`).
 OUT/farbrausch.pt has the averaged weights alone, rewritten at each validation. OUT/log.csv: step, minutes, loss, rate,
 and where it was measured, what the network gains over its anchor, the push-pull fill, in the holes of held-out windows
 in dB: pooled, and the mean of windows.
@@ -21,6 +23,7 @@ from torch import nn
 
 from models.farbrausch.anchor import anchor
 from models.farbrausch.data import Batches
+from models.farbrausch.looks import Looks
 from models.farbrausch.network import FARBRAUSCH, LARGE, Network, flat
 from models.farbrausch.pool import SIDE
 
@@ -31,9 +34,9 @@ NEGLIGIBLE = 1e-4  # squared error: 40 dB; windows that are better still do not 
 class Options:
     """
     batch: samples in a step; pixels: of their holes, that count. All would take half as long again.
-    rate: of AdamW, after `warm_up` steps.
-    squared: weight of the squared error; that of the plain one falls from 1 to 0 during training. Both are of colours
-        in multiples of the contrast, weighted with it, so that dull windows count more than they would otherwise.
+    rate: of AdamW, after `warm_up` steps; finishing_rate: of the second training.
+    squared: weight of the squared error; that of the plain one falls from 1 to 0 during the first training. Both are
+        of colours in multiples of the contrast, weighted with it, so that dull windows count more than otherwise.
     ema: share of the averaged weights that a step keeps: a mean over about a thousand steps.
     validation: batches of held-out samples.
     """
@@ -41,6 +44,7 @@ class Options:
     batch: int = 32
     pixels: int = 10240
     rate: float = 3e-3
+    finishing_rate: float = 1e-3
     warm_up: int = 200
     decay: float = 0.02
     squared: float = 1.5
@@ -51,14 +55,22 @@ class Options:
     save_every: int = 200
 
 
-def loss_of(network: Network, batch: tuple[torch.Tensor, ...], plain: float, options: Options) -> torch.Tensor:
-    """plain: weight of the plain error."""
-    truth, given, weight, exists, contrast, hole, hits = batch
-    some = torch.randint(len(hole), (options.pixels,), device=hole.device)
-    hole, hits = hole[some], hits[some]
+def loss_of(
+    network: Network, batch: tuple[torch.Tensor, ...], plain: float, looks: Looks | None, options: Options
+) -> torch.Tensor:
+    """plain: weight of the plain error. looks: takes part, if there is one, and then all pixels count."""
+    truth, given, weight, exists, mean, contrast, hole, hits = batch
+    if looks is None:
+        some = torch.randint(len(hole), (options.pixels,), device=hole.device)
+        hole, hits = hole[some], hits[some]
     difference = network(given, weight, exists, hole, hits) - flat(truth)[hole]
-    contrast = contrast.flatten()[hole // SIDE**2, None]
-    return (contrast * (plain * difference.abs() + options.squared * difference.square())).mean()
+    scale = contrast.flatten()[hole // SIDE**2, None]
+    loss = (scale * (plain * difference.abs() + options.squared * difference.square())).mean()
+    if looks is None:
+        return loss
+    error = torch.zeros_like(flat(truth)).index_copy(0, hole, scale * difference.float())
+    error = error.view(len(truth), SIDE, SIDE, 3).permute(0, 3, 1, 2)
+    return loss + looks((truth * contrast + mean).clamp(0, 1), error, exists, len(hole))
 
 
 @torch.no_grad()
@@ -66,7 +78,7 @@ def gain(network: Network, batches: list[tuple[torch.Tensor, ...]]) -> tuple[flo
     """dB over the anchor: of the mean squared error of all hole pixels, and the mean of the windows' own."""
     network.eval()
     pooled, own = torch.zeros(2), torch.zeros(2)
-    for truth, given, weight, exists, contrast, hole, hits in batches:
+    for truth, given, weight, exists, _, contrast, hole, hits in batches:
         filled = flat(anchor(given, weight * exists, exists, network.options.anchor_levels))[hole]
         for i, fill in enumerate((filled, network(given, weight, exists, hole, hits))):
             window = hole // SIDE**2
@@ -101,8 +113,12 @@ def main(given: argparse.Namespace, options: Options) -> None:
     step = state["step"]
 
     network = Network(LARGE if given.large else FARBRAUSCH).to(memory_format=torch.channels_last)
+    highest, looks = options.rate, None
+    if given.finish:
+        highest, looks = options.finishing_rate, Looks()
+        network.load_state_dict(torch.load(given.finish))
     slow = copy.deepcopy(network)
-    optimiser = torch.optim.AdamW(network.parameters(), options.rate, weight_decay=options.decay)
+    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=options.decay)
     if step:
         network.load_state_dict(state["network"])
         slow.load_state_dict(state["average"])
@@ -118,11 +134,11 @@ def main(given: argparse.Namespace, options: Options) -> None:
     while True:
         minutes = before + (time.monotonic() - began) / 60
         left = max(0, 1 - minutes / given.minutes)
-        rate = options.rate * min(1, (step + 1) / options.warm_up) * (1 - math.cos(math.pi * left)) / 2
+        rate = highest * min(1, (step + 1) / options.warm_up) * (1 - math.cos(math.pi * left)) / 2
         for group in optimiser.param_groups:
             group["lr"] = rate
         network.train()
-        loss = loss_of(network, samples.draw(), left, options)
+        loss = loss_of(network, samples.draw(), 0 if given.finish else left, looks, options)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), options.clip)
@@ -150,6 +166,7 @@ if __name__ == "__main__":
     parser.add_argument("out", type=Path, help="folder of checkpoints and log")
     parser.add_argument("--minutes", type=float, default=60, help="in which the rate falls to zero")
     parser.add_argument("--large", action="store_true", help="the baseline of ten times the parameters")
+    parser.add_argument("--finish", type=Path, metavar="WEIGHTS", help="go on from these, with what fills look like")
     parser.add_argument("--compile", action="store_true", help="a third faster; needs a C++ compiler")
     parser.add_argument("--threads", type=int, default=1)
     main(parser.parse_args(), Options())

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from app.grow import grow  # noqa: E402
 from app.ldi import lift  # noqa: E402
 from app.rays import RAYS  # noqa: E402
-from models.farbrausch import anchor, bands, data, head, network, pool, train  # noqa: E402
+from models.farbrausch import anchor, bands, data, head, looks, network, pool, train  # noqa: E402
 from models.farbrausch.pool import COLLAR, GROWN, KNOWN, NOTHING  # noqa: E402
 from tests.layers import camera_of  # noqa: E402
 from tests.scenes import square  # noqa: E402
@@ -245,7 +245,10 @@ def test_a_pool_has_windows_of_photos_and_drawings_and_enough_hole(folders):
 
 def test_a_sample_hides_the_hole_and_mixes_the_collar(folders):
     batches = data.Batches(folders / "pool" / "train.npz", 4, seed=0)
-    truth, given, weight, exists, _, hole, hits = batches.draw()
+    truth, given, weight, exists, mean, contrast, hole, hits = batches.draw()
+    colours = truth * contrast + mean
+    assert (colours >= -1e-5).all()
+    assert (colours <= 1 + 1e-5).all()
     changed = (given != truth).any(1, keepdim=True)
     assert (changed <= ((weight > 0) & (weight < 1))).all()
     assert changed.any()
@@ -259,24 +262,78 @@ def test_colours_have_the_mean_and_contrast_of_a_surface_that_goes_on_elsewhere(
     batches = data.Batches(folders / "pool" / "train.npz", 8, seed=0)
     colours = torch.rand(8, 3, 64, 64) / 2
     known = torch.ones(8, 1, 64, 64)
-    alike, _ = batches._normal(colours, known, colours)
+    alike, *_ = batches._normal(colours, known, colours)
     torch.testing.assert_close(alike.mean((2, 3)), torch.zeros(8, 3), atol=1e-5, rtol=0)
     torch.testing.assert_close(alike.square().mean((1, 2, 3)), torch.ones(8), atol=1e-5, rtol=0)
-    below, contrast = batches._normal(colours, known, torch.ones_like(colours))
+    below, _, contrast = batches._normal(colours, known, torch.ones_like(colours))
     assert (below.mean((2, 3)) < 0).all()
     assert (contrast.flatten() > colours.std((1, 2, 3))).all()
     even = torch.full_like(colours, 0.5)
-    assert batches._normal(even, known, even)[1].min() > 0
+    assert batches._normal(even, known, even)[2].min() > 0
 
 
 def test_training_learns_and_goes_on_from_where_it_was(folders, tmp_path):
-    given = Namespace(pool=folders / "pool", out=tmp_path, minutes=1e-9, large=False, compile=False, threads=1)
+    given = Namespace(
+        pool=folders / "pool", out=tmp_path, minutes=1e-9, large=False, finish=None, compile=False, threads=1
+    )
     options = train.Options(batch=1, validation=1)
     for expected in (1, 2):
         train.main(given, options)
         assert torch.load(tmp_path / "last.pt")["step"] == expected
     network.Network().load_state_dict(torch.load(tmp_path / "farbrausch.pt"))
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 2
+
+
+def test_finishing_starts_with_trained_weights(folders, tmp_path):
+    torch.manual_seed(3)
+    trained = network.Network().state_dict()
+    torch.save(trained, tmp_path / "trained.pt")
+    first = Namespace(pool=folders / "pool", out=tmp_path, minutes=1e-9, large=False, compile=False, threads=1)
+    first.finish = tmp_path / "trained.pt"
+    train.main(first, train.Options(batch=1, validation=1))
+    finished = torch.load(tmp_path / "farbrausch.pt")
+    kernels = [name for name in trained if name.endswith("sums.weight")]
+    assert all(torch.equal(finished[name], trained[name]) for name in kernels)  # without time left the rate is zero
+
+
+def test_edges_and_means_of_errors_of_known_size():
+    """A wrong square of 8x8 on 16x16: its error is that of its border, 2 * 8 differences each way, and its means."""
+    error, exists = torch.zeros(1, 3, 16, 16), torch.ones(1, 1, 16, 16)
+    error[..., 8:, 8:] = 0.5
+    assert looks.edges(error, exists) == pytest.approx(0.5 * (8 + 8) / 2)
+    assert looks.coarse(error) == pytest.approx(0.5 * 64)
+    exists[..., :8, :] = 0  # what is cut off has no edge with the rest
+    assert looks.edges(error, exists) == pytest.approx(0.5 * 8 / 2)
+
+
+def test_noise_has_edges_but_no_means():
+    error = torch.ones(1, 1, 16, 16)
+    error[..., ::2, ::2], error[..., 1::2, 1::2] = -1, -1
+    assert looks.coarse(error) == 0
+    assert looks.edges(error, torch.ones_like(error)) > 200
+
+
+def test_features_of_what_looks_alike_are_near(folders):
+    term = looks.Looks()
+    truth, _, _, _, mean, contrast, *_ = data.Batches(folders / "pool" / "held.npz", 2, seed=0).draw()
+    truth = (truth * contrast + mean).clamp(0, 1)
+    assert term.features(truth, truth) == 0
+    lighter = term.features(truth, truth + 0.02)
+    assert 0 < lighter < 0.5 * term.features(truth, truth + 0.3 * torch.rand_like(truth))
+
+
+def test_steps_lower_the_loss_of_looks(folders):
+    torch.manual_seed(0)
+    batch = data.Batches(folders / "pool" / "train.npz", 2, seed=0).draw()
+    made, term = network.Network(SMALL), looks.Looks()
+    optimiser, losses = torch.optim.Adam(made.parameters(), 3e-3), []
+    for _ in range(20):
+        loss = train.loss_of(made, batch, 0, term, train.Options())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert np.mean(losses[-4:]) < 0.95 * np.mean(losses[:4])
 
 
 def test_gain_over_the_anchor_is_zero_of_the_anchor_and_positive_of_the_truth(folders):
@@ -305,7 +362,7 @@ def test_steps_lower_the_loss(folders):
     optimiser = torch.optim.Adam(made.parameters(), 1e-2)
     losses = []
     for _ in range(40):
-        loss = train.loss_of(made, batch, 1, options)
+        loss = train.loss_of(made, batch, 1, None, options)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
