@@ -1,7 +1,7 @@
 """What a fill looks like, as terms of the loss beside each pixel's own error: its edges, its colours over larger
-squares, and features of our own depth network.
+squares, and features of our own depth network, compared as LPIPS does (Zhang et al. 2018, without learned weights).
 
-Colours are sRGB in 0..1, (B, 3, H, W). Every term is a mean over the pixels of the hole.
+Colours are sRGB in 0..1, (B, 3, H, W). The functions sum over pixels; `Looks` divides by those of the hole.
 """
 
 import sys
@@ -20,7 +20,7 @@ from network import IMAGE_GAIN, IMAGE_MEAN, TIEFENRAUSCH
 from network import Network as DepthNetwork
 from start import start_from
 
-FEATURE_LEVELS = 3  # at 1/2, 1/4 and 1/8 of the resolution
+ENCODER_LEVELS = 3  # at 1/2, 1/4 and 1/8 of the resolution; the features are those of `measures.py`
 TINY = 1e-3  # length of a feature vector that is as good as none
 
 
@@ -35,18 +35,19 @@ class Options:
 
 
 class Looks(nn.Module):
-    """The weighted sum of the three."""
+    """The weighted sum of the three. depth_model: a network that models/tiefenrausch/export.py wrote."""
 
     def __init__(self, options: Options = Options(), depth_model: Path = DEPTH_MODEL):
         super().__init__()
         self.options = options
         depth = DepthNetwork(replace(TIEFENRAUSCH, normalise=False))
         start_from(depth, depth_model)
-        self.stem, self.enc = depth.stem, depth.enc[:FEATURE_LEVELS]
+        self.stem, self.enc = depth.stem, depth.enc[:ENCODER_LEVELS]
         self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     def forward(self, truth: torch.Tensor, error: torch.Tensor, exists: torch.Tensor, count: int) -> torch.Tensor:
-        """error: of the fill, zero outside of the hole. exists: (B, 1, H, W). count: pixels of the hole."""
+        """The loss, a scalar. error: fill less truth, zero outside of the hole. exists: (B, 1, H, W). count: pixels of
+        the hole."""
         given = self.options
         total = given.edges * edges(error, exists) + given.coarse * coarse(error)
         return (total + given.features * self.features(truth, truth + error)) / count
@@ -61,7 +62,7 @@ class Looks(nn.Module):
         return sum(apart) / len(apart)
 
     def _features(self, picture: torch.Tensor) -> list[torch.Tensor]:
-        """Of each level the first ones that there are, as vectors of length one."""
+        """(B, C, H / 2^(k+1), W / 2^(k+1)): of the stem, and of the ends of the levels after the first, of length 1."""
         image = picture.contiguous(memory_format=torch.channels_last)
         x = self.stem((image - IMAGE_MEAN) * IMAGE_GAIN)
         answers = [x]
@@ -73,14 +74,15 @@ class Looks(nn.Module):
 
 
 def edges(error: torch.Tensor, exists: torch.Tensor) -> torch.Tensor:
-    """Sum over pixels of the error of differences to the right and downwards, where both pixels exist."""
+    """Absolute errors of the differences to the right and downwards, where both pixels exist: summed over pixels, mean
+    of directions and channels."""
     across = (error[..., 1:] - error[..., :-1]).abs() * exists[..., 1:] * exists[..., :-1]
     down = (error[..., 1:, :] - error[..., :-1, :]).abs() * exists[..., 1:, :] * exists[..., :-1, :]
     return (across.sum() + down.sum()) / (2 * error.shape[1])
 
 
 def coarse(error: torch.Tensor) -> torch.Tensor:
-    """Sum over pixels of the error of means, mean of three sizes of squares."""
+    """Absolute errors of means over squares: summed over pixels, mean of three sizes and of channels."""
     total = 0
     for k in (1, 2, 3):
         error = F.avg_pool2d(error, 2)

@@ -58,7 +58,8 @@ class Options:
 def loss_of(
     network: Network, batch: tuple[torch.Tensor, ...], plain: float, looks: Looks | None, options: Options
 ) -> torch.Tensor:
-    """plain: weight of the plain error. looks: takes part, if there is one, and then all pixels count."""
+    """The loss, a scalar. batch: of `Batches.draw`. plain: weight of the plain error. looks: takes part, if there is
+    one, and then all pixels of the holes count."""
     truth, given, weight, exists, mean, contrast, hole, hits = batch
     if looks is None:
         some = torch.randint(len(hole), (options.pixels,), device=hole.device)

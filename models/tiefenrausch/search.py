@@ -7,8 +7,8 @@ What is searched for is how the network should go on from the trained encoder: h
 
 `train` draws members, trains the decoder of each a little, and notes its loss on held-out photos, one line a member; it
 may be stopped at any time and goes on where it was. The encoder is that of a network that knows depth, and does not
-change: what it says of the samples is computed once, for all members. From an encoder that knows no depth, 250 steps
-led to a loss next to that of a ramp, whatever the member.
+change: what it says of the samples is computed once, for all members. From an encoder that knew no depth, the one
+member that was tried came in 250 steps to a loss next to that of a ramp.
 
 A Gaussian process learns from these losses what the loss of any member would be, and how sure that is; half of the
 members are drawn where it is least sure, half near the front that it expects. `front` lets a population evolve whose
@@ -46,7 +46,7 @@ WARM_UP = 20  # steps in which the rate rises
 @dataclass(frozen=True)
 class Search:
     """
-    members: to be trained, the first `random_first` of them drawn at random.
+    members: to be trained: the shipped one, others drawn at random up to `random_first`, then as the module says.
     steps: of one short training; the rate falls from `rate` to zero, so that losses can be compared.
     batches: of samples, the same for every member, that are seen again and again.
     pool: random members of which the least certain is taken.
@@ -178,7 +178,8 @@ class Encoded:
 
 
 def trained_encoders(path: Path) -> dict[int, Network]:
-    """By the count of the deepest level's blocks, networks whose encoder is that of the ONNX file `path`."""
+    """By the count of the deepest level's blocks, networks whose encoder is that of the ONNX file `path`, which
+    `export.py` wrote. Raises KeyError where that has fewer blocks."""
     folded = read_folded(path)
     encoders = {}
     for count in DEEPEST_COUNTS:
@@ -195,7 +196,7 @@ def trained_encoders(path: Path) -> dict[int, Network]:
 
 @torch.no_grad()
 def encoded(encoders: dict[int, Network], image, target, weight, kind: torch.dtype = torch.float32) -> Encoded:
-    """kind: in which the features are kept."""
+    """A batch, image (B, 3, H, W) in 0..1, as all of `encoders` see it. kind: in which the features are kept."""
     said = {count: [x.to(kind) for x in encoder.encode(image)] for count, encoder in encoders.items()}
     return Encoded(next(iter(said.values()))[:-1], {count: x[-1] for count, x in said.items()}, target, weight)
 
